@@ -1,0 +1,1 @@
+"""What every service needs to be run: settings and profiles, logs, metrics, the health endpoint, shipped files."""

@@ -1,0 +1,36 @@
+"""Every Prometheus metric of Tapeline, declared once. Dashboards and alerts use only these names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# Every service
+EVENT_LOOP_DELAY_SECONDS: Final = Histogram(
+    "tapeline_event_loop_delay_seconds", "How late the event loop ran a timer", buckets=_LATENCY_BUCKETS
+)
+
+# Producers
+TICKS: Final = Counter("tapeline_producer_ticks", "Ticks put into frames", ["source", "stream", "kind"])
+FRAMES: Final = Counter("tapeline_producer_frames", "Frames handed to the publisher", ["source", "stream", "kind"])
+SESSIONS: Final = Counter("tapeline_producer_sessions", "Vendor sessions begun", ["source", "stream"])
+GAPS: Final = Counter("tapeline_producer_gaps", "Gaps opened on the tape", ["source", "stream", "reason"])
+
+# Publisher
+PUBLISHED: Final = Counter("tapeline_publisher_delivered", "Messages that Kafka has acknowledged", ["topic"])
+UNDELIVERED: Final = Counter("tapeline_publisher_undelivered", "Messages that Kafka has not taken", ["topic"])
+PUBLISHER_WAITS: Final = Counter("tapeline_publisher_waits", "Times the full queue stopped its caller")
+PUBLISHER_QUEUED_BYTES: Final = Gauge("tapeline_publisher_queued_bytes", "Bytes handed over and not yet acknowledged")
+
+# Processor
+PROCESSED_TICKS: Final = Counter("tapeline_processor_ticks", "Ticks applied", ["topic"])
+PROCESSED_FRAMES: Final = Counter("tapeline_processor_frames", "Frames applied", ["topic"])
+PRESSURE_ROWS: Final = Counter("tapeline_processor_pressure_rows", "Pressure rows sent", ["topic"])
+DEAD_LETTERS: Final = Counter("tapeline_dead_letters", "Messages set aside as bad data", ["topic"])
+CHECKPOINTS: Final = Counter("tapeline_processor_checkpoints", "Checkpoints written", ["topic"])
+CHECKPOINT_SECONDS: Final = Histogram(
+    "tapeline_processor_checkpoint_seconds", "Time to pack and write a checkpoint", buckets=_LATENCY_BUCKETS
+)
