@@ -1,0 +1,1 @@
+"""Replays saved vendor files onto the tape."""

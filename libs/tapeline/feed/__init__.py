@@ -1,0 +1,1 @@
+"""What every producer shares: the Source protocol, registry, runner, framer, calendar and DBN reading."""

@@ -1,0 +1,51 @@
+"""All input of the saved-files producer: finding files, opening them, reading records."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tapeline.errors import Misconfigured
+from tapeline.feed.dbn import DbnReader, open_dbn
+
+STANDARD_INPUT: Final = "-"
+_SUFFIXES: Final = (".dbn", ".dbn.zst")
+
+
+def find_files(path: str) -> list[Path]:
+    """Return the DBN files that `path` stands for, in the order of their first moment.
+
+    Raises Misconfigured where there is none, BadData where one of several cannot be DBN.
+    """
+    given = Path(path)
+    if not given.exists():
+        raise Misconfigured(f"{path}: there is no such file or folder")
+    if not given.is_dir():
+        return [given]
+    files = [file for file in sorted(given.iterdir()) if file.is_file() and file.name.endswith(_SUFFIXES)]
+    if not files:
+        raise Misconfigured(f"{path}: holds no file that ends in {' or '.join(_SUFFIXES)}")
+    if len(files) == 1:
+        return files
+    return sorted(files, key=_start_ns)
+
+
+@contextmanager
+def open_reader(path: Path | None) -> Iterator[DbnReader]:
+    """Open a file, or standard input for None. Raises BadData where it does not begin as DBN does."""
+    if path is None:
+        yield DbnReader(sys.stdin.buffer.raw, "standard input")  # type: ignore[attr-defined]
+        return
+    try:
+        with open_dbn(path) as reader:
+            yield reader
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _start_ns(path: Path) -> int:
+    with open_reader(path) as reader:
+        return reader.metadata.start
