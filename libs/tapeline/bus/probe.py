@@ -1,0 +1,77 @@
+"""Proof that a broker takes writes, which answering to a metadata request is not."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from tapeline.errors import BrokerUnavailable
+
+PROBE_TOPIC = "tapeline.probe"
+_RETENTION_MS = 3_600_000
+
+_silent = logging.getLogger("tapeline.bus.probe")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+def prove_writable(bootstrap_servers: str, timeout_s: float) -> None:
+    """Return once one idempotent message has been acknowledged by all replicas.
+
+    The message goes to a topic of its own (`PROBE_TOPIC`, created when missing, kept for an hour). A broker that is
+    still starting is waited for up to `timeout_s` seconds.
+    Raises BrokerUnavailable with the last fault seen.
+    """
+    deadline = time.monotonic() + timeout_s
+    faults: list[str] = ["no answer"]
+
+    def remember(error: KafkaError) -> None:
+        faults[0] = error.str()
+
+    connection: dict[str, Any] = {
+        "bootstrap.servers": bootstrap_servers,
+        "error_cb": remember,
+        "logger": _silent,
+        "reconnect.backoff.max.ms": 500,
+    }
+    admin = AdminClient(connection)
+    while not _topic_exists(admin, deadline, faults):
+        if time.monotonic() >= deadline:
+            raise BrokerUnavailable(
+                f"no Kafka broker took a topic at {bootstrap_servers} in {timeout_s:g} s: {faults[0]}"
+            )
+
+    delivered: list[KafkaError | None] = []
+
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        delivered.append(error)
+
+    remaining_s = max(deadline - time.monotonic(), 1.0)
+    producer = Producer(connection | {"enable.idempotence": True, "message.timeout.ms": int(remaining_s * 1000)})
+    producer.produce(PROBE_TOPIC, value=b"probe", on_delivery=on_delivery)
+    producer.flush(remaining_s + 1.0)
+    if not delivered:
+        raise BrokerUnavailable(f"{bootstrap_servers} acknowledged nothing in {timeout_s:g} s: {faults[0]}")
+    if delivered[0] is not None:
+        raise BrokerUnavailable(f"{bootstrap_servers} refused a message: {delivered[0].str()}")
+
+
+def _topic_exists(admin: AdminClient, deadline: float, faults: list[str]) -> bool:
+    step_s = min(5.0, max(deadline - time.monotonic(), 0.1))
+    new = NewTopic(PROBE_TOPIC, num_partitions=1, config={"retention.ms": str(_RETENTION_MS)})
+    try:
+        future = admin.create_topics([new], operation_timeout=step_s, request_timeout=step_s)[PROBE_TOPIC]
+        future.result(step_s + 1.0)
+    except KafkaException as error:
+        fault = error.args[0]
+        if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return True
+        faults[0] = fault.str()
+        return False
+    except TimeoutError:
+        return False
+    return True
