@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeline.feed.calendar import always_open, cme_globex_equity
-from tapeline.feed.framer import Framer, FrameLimits, Instrument, SessionIdentity, Ticks
+from tapeline.feed.framer import FrameLimits, Framer, Instrument, SessionIdentity, Ticks
 from tapeline.model.codec import decode, encode
 from tapeline.model.columns import COLUMNS, F_LAST, TickKind
 from tapeline.model.frames import Resume, TickFrame
@@ -23,7 +26,7 @@ def ticks_of(
     times: list[int], flags: list[int], *, ids: list[int] | None = None, kind: TickKind = "mbo", publisher_id: int = 1
 ) -> Ticks:
     n = len(times)
-    columns: dict[str, npt.NDArray[np.generic]] = {}
+    columns: dict[str, npt.NDArray[Any]] = {}
     for column in COLUMNS[kind]:
         if column.name == "symbol":
             continue
@@ -107,8 +110,8 @@ def test_keeps_within_the_byte_limit() -> None:
     limit = 16_384
     subject = framer(FrameLimits(ticks=4_000, bytes=limit))
     ticks = ticks_of(list(range(4_000)), [F_LAST] * 4_000)
-    ticks.columns["order_id"][:] = 2**64 - 1  # type: ignore[index]
-    ticks.columns["price"][:] = -(2**63)  # type: ignore[index]
+    ticks.columns["order_id"][:] = 2**64 - 1
+    ticks.columns["price"][:] = -(2**63)
     frames = [*subject.add(ticks, 1), *subject.finish(2)]
     assert sum(len(frame) for frame in frames) == 4_000
     assert max(len(encode(frame)) for frame in frames) <= limit
@@ -117,9 +120,9 @@ def test_keeps_within_the_byte_limit() -> None:
 
 def test_undefined_times_stay_zero() -> None:
     ticks = ticks_of([0, 1], [0, F_LAST], kind="statistics")
-    ticks.columns["ts_ref"][:] = [BASE_NS, 0]  # type: ignore[index]
+    ticks.columns["ts_ref"][:] = [BASE_NS, 0]
     subject = framer()
-    list(subject.add(Ticks(**{**_fields(ticks), "undefined": {"ts_ref": np.array([1])}}), 1))
+    list(subject.add(replace(ticks, undefined={"ts_ref": np.array([1])}), 1))
     (frame,) = subject.finish(2)
     assert frame.rows()[0]["ts_ref"] == BASE_NS
     assert frame.rows()[1]["ts_ref"] is None
@@ -135,7 +138,7 @@ def test_undefined_times_stay_zero() -> None:
 def test_every_tick_is_framed_once_in_order(rows: list[tuple[int, int, int]], sizes: list[int], limit: int) -> None:
     times = np.cumsum([row[0] for row in rows]).tolist()
     whole = ticks_of(times, [row[1] for row in rows], ids=[row[2] for row in rows])
-    whole.columns["sequence"][:] = np.arange(len(rows))  # type: ignore[index]
+    whole.columns["sequence"][:] = np.arange(len(rows))
     subject = framer(FrameLimits(ticks=limit, age_ns=3))
     frames: list[TickFrame] = []
     begin, now = 0, 0
@@ -150,10 +153,6 @@ def test_every_tick_is_framed_once_in_order(rows: list[tuple[int, int, int]], si
     assert [row["symbol"] for row in read] == [DIRECTORY[row[2]].symbol for row in rows]
     assert all(0 < len(frame) <= limit for frame in frames)
     assert [frame.frame for frame in frames] == list(range(len(frames)))
-
-
-def _fields(ticks: Ticks) -> dict[str, object]:
-    return {name: getattr(ticks, name) for name in Ticks.__dataclass_fields__}
 
 
 @pytest.mark.parametrize("kind", ["trade", "status"])

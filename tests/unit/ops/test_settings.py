@@ -38,7 +38,7 @@ def test_environment_before_dotenv_before_profile_before_default(tmp_path: Path,
 
 
 def test_a_misspelt_name_is_an_error_that_lists_the_right_ones(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="TAPELINE_EXAMPLE_SPED .* TAPELINE_EXAMPLE_SPEED"):
+    with pytest.raises(Misconfigured, match=r"TAPELINE_EXAMPLE_SPED .* TAPELINE_EXAMPLE_SPEED"):
         ExampleSettings.load({"TAPELINE_EXAMPLE_SPED": "1"}, dotenv=tmp_path / ".env")
 
 
@@ -50,7 +50,7 @@ def test_a_misspelt_name_in_the_profile_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_profile_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="no profile 'nope'; there are: .*demo"):
+    with pytest.raises(Misconfigured, match=r"no profile 'nope'; there are: .*demo"):
         ExampleSettings.load({"TAPELINE_PROFILE": "nope"}, dotenv=tmp_path / ".env")
 
 
@@ -72,4 +72,4 @@ def test_an_error_names_the_setting_and_not_its_value(tmp_path: Path) -> None:
 def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = ExampleSettings.load({}, dotenv=tmp_path / ".env")
     with pytest.raises(ValueError, match="frozen"):
-        settings.speed = 2.0
+        settings.speed = 2.0  # type: ignore[misc]
