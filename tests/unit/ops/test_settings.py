@@ -72,4 +72,4 @@ def test_an_error_names_the_setting_and_not_its_value(tmp_path: Path) -> None:
 def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = ExampleSettings.load({}, dotenv=tmp_path / ".env")
     with pytest.raises(ValueError, match="frozen"):
-        settings.speed = 2.0  # type: ignore[misc]
+        settings.speed = 2.0
