@@ -1,4 +1,4 @@
-"""Which columns a tick frame of each kind has, with their ranges. The JSON Schema says the same; a test holds them together."""
+"""Which columns a tick frame of each kind has, with their ranges. The JSON Schema says the same."""
 
 from __future__ import annotations
 
@@ -31,14 +31,17 @@ class Column:
 
     @property
     def is_text(self) -> bool:
+        """Whether the column is one letter per tick."""
         return bool(self.letters)
 
     @property
     def is_unsigned(self) -> bool:
+        """Whether its integers pass the signed 64-bit range."""
         return self.high > INT64_MAX
 
     @property
     def dtype(self) -> str:
+        """The numpy dtype in memory, little-endian."""
         return "u1" if self.is_text else "<u8" if self.is_unsigned else "<i8"
 
 

@@ -1,0 +1,229 @@
+"""Hands frames to Kafka in order, each once, acknowledged by all; stops its caller when Kafka cannot take more.
+
+The producer is polled from the event loop and not from a thread: librdkafka takes the interpreter's lock once per
+delivery report, so a polling thread would wait for a busy loop once per message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from tapeline.errors import BadData, DeliveryFailed
+from tapeline.ops import metrics
+
+OnDelivered = Callable[[int, int], None]
+"""Called on the event loop with the partition and the offset that Kafka gave the message."""
+
+POLL_INTERVAL_S: Final = 0.005
+"""How often deliveries are looked for while something is undelivered."""
+
+_POLL_EVERY_MESSAGES: Final = 16
+_PURGE_POLLS: Final = 100
+
+_log = logging.getLogger("tapeline.bus.publisher")
+
+
+class Publisher:
+    """Publishes messages to any topics of one cluster. Make it, and use it, inside one running event loop.
+
+    `max_queue_messages` and `max_queue_bytes` (keys and values) bound what is handed over and not yet acknowledged;
+    `publish` waits at the bound, and gives up after `stall_limit_s` without room. `linger_ms` trades latency for
+    fewer, larger requests. After the first failed delivery everything queued is purged and the publisher is dead: what
+    is on the tape is then a prefix of what was published, and the caller resumes as after a kill.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        linger_ms: float = 2.0,
+        max_queue_messages: int = 20_000,
+        max_queue_bytes: int = 64 * 2**20,
+        max_message_bytes: int = 1_000_000,
+        stall_limit_s: float = 120.0,
+    ) -> None:
+        self.max_queue_messages = max_queue_messages
+        self.max_queue_bytes = max_queue_bytes
+        self.queued_messages = 0
+        self.queued_bytes = 0
+        self.waits = 0
+        """How often `publish` had to wait for room."""
+        self._max_message_bytes = max_message_bytes
+        self._stall_limit_s = stall_limit_s
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = asyncio.Event()
+        self._since_poll = 0
+        self._failure: DeliveryFailed | None = None
+        self._fault: str | None = None
+        self._last_error = "no answer from the broker"
+        self._undelivered = 0
+        config: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "client.id": client_id,
+            "acks": "all",
+            "enable.idempotence": True,
+            # A frame that is lost while later ones arrive would be a hole that no reader can see.
+            "enable.gapless.guarantee": True,
+            # Messages never time out one by one, for the same reason: `stall_limit_s` gives up on all at once.
+            "message.timeout.ms": 0,
+            "compression.type": "zstd",
+            "partitioner": "murmur2_random",
+            "linger.ms": linger_ms,
+            "message.max.bytes": max_message_bytes,
+            # The bound is kept here, exactly; librdkafka's own only has to be above it.
+            "queue.buffering.max.messages": 2 * max_queue_messages,
+            "queue.buffering.max.kbytes": 2 * (max_queue_bytes + max_message_bytes) // 1024 + 1,
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.max.ms": 1_000,
+            "error_cb": self._on_error,
+            "logger": _log,
+        }
+        self._producer = Producer(config)
+
+    @property
+    def queue_fill(self) -> float:
+        """How full the queue is, from 0 to 1 (a last message may carry it slightly above)."""
+        return max(self.queued_messages / self.max_queue_messages, self.queued_bytes / self.max_queue_bytes)
+
+    async def publish(self, topic: str, key: str, value: bytes, on_delivered: OnDelivered | None = None) -> None:
+        """Hand `value` to Kafka, after waiting for room if the queue is full. `topic` is the name on the broker.
+
+        Messages of one key keep the order of the calls. `on_delivered` is called once Kafka has the message.
+        Raises DeliveryFailed if there was no room for `stall_limit_s`, or an earlier message could not be delivered;
+        BadData if the value is larger than `max_message_bytes`.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.queued_messages >= self.max_queue_messages or self.queued_bytes >= self.max_queue_bytes:
+            await self._room()
+        size = len(key) + len(value)
+        try:
+            self._producer.produce(topic, value, key, on_delivery=partial(self._on_delivery, size, on_delivered))
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                raise BadData("value", f"must have at most {self._max_message_bytes} bytes, has {len(value)}") from None
+            raise self._fail(error.args[0].str()) from None
+        self.queued_messages += 1
+        self.queued_bytes += size
+        self._since_poll += 1
+        if self._since_poll >= _POLL_EVERY_MESSAGES:
+            self._poll()
+            # A caller that never waits would keep every other task of the loop from running.
+            await asyncio.sleep(0)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+
+    async def deliver(self, topic: str, key: str, value: bytes, deadline_s: float) -> tuple[int, int]:
+        """Publish `value`; return its partition and offset. Raises DeliveryFailed after `deadline_s` without them."""
+        delivered: list[tuple[int, int]] = []
+        await self.publish(topic, key, value, lambda partition, offset: delivered.append((partition, offset)))
+        deadline = self._loop.time() + deadline_s
+        while not delivered:
+            if not await self._progressed(deadline):
+                raise DeliveryFailed(f"{topic} took no message in {deadline_s:g} s: {self._last_error}", 1)
+        return delivered[0]
+
+    async def flush(self, deadline_s: float) -> int:
+        """Wait until everything is delivered, at most `deadline_s`; return the number of messages that are not.
+
+        They stay queued. Raises DeliveryFailed where a delivery failed, now or before.
+        """
+        deadline = self._loop.time() + deadline_s
+        while self.queued_messages:
+            if not await self._progressed(deadline):
+                return self.queued_messages
+        if self._failure is not None:
+            raise self._failure
+        return 0
+
+    async def close(self, deadline_s: float) -> int:
+        """Flush, give up what is not delivered by then, and return the number of messages Kafka did not acknowledge."""
+        try:
+            await self.flush(deadline_s)
+        except DeliveryFailed:
+            return self._undelivered
+        if self.queued_messages:
+            self._fail(f"closed after {deadline_s:g} s with messages undelivered")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return self._undelivered
+
+    async def _room(self) -> None:
+        self.waits += 1
+        metrics.PUBLISHER_WAITS.inc()
+        deadline = self._loop.time() + self._stall_limit_s
+        while self.queued_messages >= self.max_queue_messages or self.queued_bytes >= self.max_queue_bytes:
+            if not await self._progressed(deadline):
+                raise self._fail(f"nothing was taken for {self._stall_limit_s:g} s: {self._last_error}")
+
+    async def _progressed(self, deadline: float) -> bool:
+        """Wait for the next deliveries; False if there are none until `deadline` (the loop's time)."""
+        if self._failure is not None:
+            raise self._failure
+        self._progress.clear()
+        if self._timer is None:
+            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._progress.wait()
+        except TimeoutError:
+            return False
+        if self._failure is not None:
+            raise self._failure
+        return True
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._poll()
+        if self.queued_messages:
+            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+
+    def _poll(self) -> None:
+        self._since_poll = 0
+        if self._producer.poll(0):
+            self._progress.set()
+        metrics.PUBLISHER_QUEUED_BYTES.set(self.queued_bytes)
+        if self._fault is not None and self._failure is None:
+            self._fail(self._fault)
+
+    def _on_delivery(
+        self, size: int, on_delivered: OnDelivered | None, error: KafkaError | None, message: Message
+    ) -> None:
+        self.queued_messages -= 1
+        self.queued_bytes -= size
+        topic = message.topic() or ""
+        if error is not None:
+            self._undelivered += 1
+            metrics.UNDELIVERED.labels(topic).inc()
+            self._fault = self._fault or f"{topic}: {error.str()}"
+            return
+        metrics.PUBLISHED.labels(topic).inc()
+        partition, offset = message.partition(), message.offset()
+        if on_delivered is not None and partition is not None and offset is not None:
+            on_delivered(partition, offset)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._last_error = error.str()
+        if error.fatal():
+            self._fault = self._fault or error.str()
+
+    def _fail(self, fault: str) -> DeliveryFailed:
+        """Purge what is queued and in flight, count it, and remember the failure for every later call."""
+        self._producer.purge()
+        for _ in range(_PURGE_POLLS):
+            if not self.queued_messages:
+                break
+            self._producer.poll(0.05)
+        self._undelivered += self.queued_messages
+        self._failure = DeliveryFailed(f"Kafka did not take {self._undelivered} messages: {fault}", self._undelivered)
+        self._progress.set()
+        return self._failure
