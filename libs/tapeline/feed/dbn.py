@@ -42,7 +42,7 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 class ByteStream(Protocol):
-    """What a reader needs of a file, pipe or buffer; `readinto1` is preferred where there is one (it never waits)."""
+    """What a reader needs of a file, pipe or buffer; where there is a `read1` (buffered streams), that is used."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill `buffer` with what there is; return the number of bytes, 0 at the end."""
@@ -257,7 +257,9 @@ class _Source:
     """The bytes of a stream, decompressed where they begin as zstd does; hands on what there is without waiting."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self._readinto = getattr(stream, "readinto1", stream.readinto)
+        # Not readinto1: with bytes in its own buffer, BufferedReader's still waits for more where the view is large.
+        self._read1 = getattr(stream, "read1", None)
+        self._readinto = stream.readinto
         self._compressed = bytearray(COMPRESSED_READ_BYTES)
         self._decompressor: zstandard.ZstdDecompressionObj | None = None
         self._pending = memoryview(b"")
@@ -297,11 +299,16 @@ class _Source:
         self._pending = memoryview(self._decompress(first) if self._is_compressed else first)
 
     def _read(self, view: memoryview) -> int:
-        count = self._readinto(view)
+        if self._read1 is None:
+            count = self._readinto(view)
+        else:
+            data = self._read1(len(view))
+            count = len(data)
+            view[:count] = data
         if count is None:
             raise Misconfigured("a DBN stream must be read from a blocking file or pipe")
         self.bytes_read += count
-        return int(count)
+        return count
 
     def _decompress(self, data: bytes) -> bytes:
         out = []

@@ -123,8 +123,8 @@ _STATISTICS_RECORD_V1: Final = _record(
 _MAPPING_RECORD: Final = _record(176, stype_out_symbol=("S71", 89))
 _MAPPING_RECORD_V1: Final = _record(80, stype_out_symbol=("S22", 38))
 _DEFINITION_RECORD: Final = _record(520, instrument_class=("S1", 487))
-_DEFINITION_RECORD_V2: Final = _record(400, instrument_class=("S1", 363))
-_DEFINITION_RECORD_V1: Final = _record(360, instrument_class=("S1", 319))
+_DEFINITION_RECORD_V2: Final = _record(400, instrument_class=("S1", 374))
+_DEFINITION_RECORD_V1: Final = _record(360, instrument_class=("S1", 325))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ def _longer(record: np.dtype[np.void]) -> np.dtype[np.void]:
     return _record(record.itemsize + TS_OUT_BYTES, **fields)
 
 
-# A column that a record type does not carry (BBO has neither action nor ts_in_delta) is this throughout.
-_ABSENT: Final[Mapping[str, int]] = {"action": ord("N"), "depth": 0, "ts_in_delta": 0}
+# A column that a record type does not carry (BBO has no action, statistics have no flags) is this throughout.
+_ABSENT: Final[Mapping[str, int]] = {"action": ord("N"), "depth": 0, "flags": 0, "ts_in_delta": 0}
 _LETTERS_OK: Final = {
     column.letters: np.isin(np.arange(256), list(column.letters.encode("ascii")))
     for columns in COLUMNS.values()
