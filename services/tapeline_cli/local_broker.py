@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -63,10 +64,10 @@ def state_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """What ``kafka.json`` holds. `pid` is None after ``down``: the address is kept for the next start."""
+    """What ``kafka.json`` holds while the broker runs."""
 
     bootstrap_servers: str
-    pid: int | None
+    pid: int
     version: str
     started: str
 
@@ -88,7 +89,7 @@ class LocalBroker:
         self.log = self._home / "broker.log"
 
     def state(self) -> BrokerState | None:
-        """Return what the last start or stop left behind, or None where there was none or it cannot be read."""
+        """Return what the last start left behind, or None where there is nothing or it cannot be read."""
         try:
             return BrokerState(**json.loads(self._state_file.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -97,7 +98,7 @@ class LocalBroker:
     def running(self) -> BrokerState | None:
         """Return the state if its process lives and is this very broker, not a stranger that was given the same pid."""
         state = self.state()
-        if state is None or state.pid is None:
+        if state is None:
             return None
         if self._process is not None and self._process.pid == state.pid:
             return state if self._process.poll() is None else None
@@ -112,26 +113,31 @@ class LocalBroker:
         Raises Misconfigured where Java or Maven is missing, BrokerUnavailable, naming the log, where it fails to start.
         """
         with self._lock():
-            state = self.running() or self._launch()
+            running = self.running()
+            if running is not None:
+                self._await_writable(running, timeout_s)
+                return running
+            started = self._launch()
             try:
-                self._await_writable(state, timeout_s)
+                self._await_writable(started, timeout_s)
             except BaseException:
-                self._stop(state, timeout_s=10.0)
+                self._end(started, timeout_s=10.0)
+                self._state_file.unlink()
                 raise
-            return state
+            return started
 
     def stop(self, timeout_s: float = 20.0) -> bool:
         """Stop the broker: SIGTERM, then SIGKILL after `timeout_s`; return whether it ran."""
         with self._lock():
             state = self.running()
             if state is not None:
-                self._stop(state, timeout_s)
+                self._end(state, timeout_s)
+            self._state_file.unlink(missing_ok=True)
             return state is not None
 
     def _launch(self) -> BrokerState:
         java = find_java()
         fetch_jars(self.jars)
-        port = self._free_port()
         port = self._free_port()
         self._properties.write_text(
             _PROPERTIES.format(host=_HOST, port=port, controller_port=_any_free_port(), data=self._data)
@@ -166,28 +172,23 @@ class LocalBroker:
         except BrokerUnavailable as error:
             raise BrokerUnavailable(self._explain(str(error))) from error
 
-    def _stop(self, state: BrokerState, timeout_s: float) -> None:
-        if state.pid is None:
-            return
-        for sent, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, timeout_s)):
+    def _end(self, state: BrokerState, timeout_s: float) -> None:
+        for sent in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(state.pid, sent)
-            deadline = time.monotonic() + patience_s
+            deadline = time.monotonic() + timeout_s
             while self.running() is not None and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
             if self.running() is None:
-                break
-        else:
-            raise BrokerUnavailable(f"Kafka (pid {state.pid}) outlived SIGKILL by {timeout_s:g} s")
-        self._write(BrokerState(state.bootstrap_servers, None, state.version, state.started))
+                return
+        raise BrokerUnavailable(f"Kafka (pid {state.pid}) outlived SIGKILL by {timeout_s:g} s")
 
     def _free_port(self) -> int:
-        state = self.state()
-        known = int(state.bootstrap_servers.rpartition(":")[2]) if state else USUAL_PORT
-        for port in (known, USUAL_PORT):
-            if _is_free(port):
-                return port
-        return _any_free_port()
+        with contextlib.suppress(FileNotFoundError):
+            before = re.search(r"^listeners=PLAINTEXT://[\d.]+:(\d+)", self._properties.read_text(), re.MULTILINE)
+            if before and _is_free(int(before[1])):
+                return int(before[1])
+        return USUAL_PORT if _is_free(USUAL_PORT) else _any_free_port()
 
     def _write(self, state: BrokerState) -> BrokerState:
         partial = self._state_file.with_suffix(".partial")
@@ -196,8 +197,8 @@ class LocalBroker:
         return state
 
     def _explain(self, what: str) -> str:
-        tail = self.log.read_text(errors="replace").strip().splitlines()[-_LOG_TAIL_LINES:]
-        return "\n".join([f"{what}; its log is {self.log}" + (" and ends with:" if tail else " (empty)"), *tail])
+        logged = [line for line in self.log.read_text(errors="replace").splitlines() if not line.startswith("\tat ")]
+        return "\n".join([f"{what}; its log is {self.log}, which ends with:", *logged[-_LOG_TAIL_LINES:]])
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from tapeline.errors import BrokerUnavailable
 
-PROBE_TOPIC = "tapeline.probe"
+PROBE_TOPIC = "tapeline-probe"
 _RETENTION_MS = 3_600_000
 
 _silent = logging.getLogger("tapeline.bus.probe")

@@ -1,0 +1,80 @@
+# Everything here may be run again at any time: what is done already is not done twice.
+.DEFAULT_GOAL := help
+.PHONY: help setup broker-parts demo test check bench kafka-up kafka-down up down test-compose lock clean
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+COMPOSE ?= docker compose
+ARGS ?=
+KAFKA_IMAGE := $(shell sed -n 's/^ *image: *//p' docker-compose.yml)
+
+help: ## Show what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## Make the virtual environment with the locked packages and Tapeline itself
+
+.venv/created:
+	@sh deploy/install-system-packages.sh python
+	@echo "setup: making the virtual environment .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/locked: requirements.lock .venv/created
+	@echo "setup: installing the packages of requirements.lock (about a minute)"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/installed: pyproject.toml .venv/locked
+	@echo "setup: installing Tapeline in place"
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# a broker named by the environment, or the image in a Docker engine, needs neither Java nor Maven
+broker-parts:
+	@[ -n "$$KAFKA_BOOTSTRAP_SERVERS" ] || docker image inspect $(KAFKA_IMAGE) >/dev/null 2>&1 \
+		|| sh deploy/install-system-packages.sh java
+
+demo: setup broker-parts ## Show live pressure of a synthetic market (DEMO_SECONDS=30 to end by itself)
+	@$(BIN)/tapeline demo
+
+test: setup broker-parts ## Run all tests against a real broker (ARGS="tests/unit -k book" for some)
+	@echo "test: running pytest"
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## Check format, lint, types and the direction of imports
+	@echo "check: ruff format"; $(BIN)/ruff format --check --quiet .
+	@echo "check: ruff"; $(BIN)/ruff check --quiet .
+	@echo "check: mypy"; $(BIN)/mypy
+	@echo "check: import-linter"; $(BIN)/lint-imports
+
+bench: setup broker-parts ## Measure, print the table, write .tapeline/bench.json
+	@$(BIN)/python tests/bench/run.py
+
+kafka-up: setup ## Start the local broker (Maven artifacts, no Docker)
+	@sh deploy/install-system-packages.sh java
+	@$(BIN)/tapeline kafka up
+
+kafka-down: setup ## Stop the local broker; its data stays
+	@$(BIN)/tapeline kafka down
+
+up: ## Start the broker of docker-compose.yml
+	@docker version --format '{{.Server.Version}}' >/dev/null 2>&1 \
+		|| { echo "no Docker engine answers; \`make kafka-up\` starts the same broker without one" >&2; exit 2; }
+	@$(COMPOSE) up --detach
+
+down: ## Stop the broker of docker-compose.yml; its volume stays
+	@$(COMPOSE) down
+
+test-compose: setup ## Run the demo against the broker of docker-compose.yml
+	@$(BIN)/pytest tests/e2e/test_compose.py
+
+lock: setup ## Renew requirements.lock after a change of pyproject.toml
+	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-package tapeline --output-file requirements.lock
+	@echo "lock: requirements.lock holds what pyproject.toml asks for"
+
+clean: ## Stop the local broker; remove its data, the virtual environment and every cache
+	@[ ! -x $(BIN)/tapeline ] || $(BIN)/tapeline kafka down
+	rm -rf .venv .tapeline .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find libs services tests -name __pycache__ -type d -prune -exec rm -rf {} +
