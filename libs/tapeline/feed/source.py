@@ -33,8 +33,8 @@ class Session(Protocol):
         """Where its ticks come from."""
 
     @property
-    def streams(self) -> tuple[str, ...]:
-        """Every stream it may write; they are claimed before its first tick."""
+    def streams(self) -> Mapping[str, str]:
+        """Every stream it may write, with its dataset; they are claimed before its first tick."""
 
     @property
     def resumes(self) -> Mapping[tuple[str, TickKind], Resume]:

@@ -1,0 +1,64 @@
+"""What a heartbeat says of one stream and kind: how much came, how new it is, how late it came."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from tapeline.feed.framer import Ticks
+
+_MOST_SAMPLES: Final = 4_096
+
+
+class Pulse:
+    """Collects between two heartbeats. Latency is the time from `ts_event` until the ticks arrived here."""
+
+    def __init__(self) -> None:
+        self.ts_event = 0
+        """Largest defined venue time that is not a snapshot's, of the published frames; 0 before the first."""
+        self._ts_recv: int | None = None
+        self._ticks = 0
+        self._latencies_ns: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self._in_deltas_ns: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self._samples = 0
+
+    def arrived(self, ticks: Ticks, now_ns: int) -> None:
+        """Note ticks that arrived at `now_ns`; of very many, the last thousands are looked at for latencies."""
+        self._ticks += len(ticks)
+        self._ts_recv = int(ticks.columns["ts_recv"][-1])
+        if self._samples < _MOST_SAMPLES:
+            few = slice(-_MOST_SAMPLES, None)
+            self._latencies_ns.append(now_ns - ticks.columns["ts_event"][few])
+            if "ts_in_delta" in ticks.columns:
+                self._in_deltas_ns.append(ticks.columns["ts_in_delta"][few].copy())
+            self._samples += min(len(ticks), _MOST_SAMPLES)
+
+    def published(self, ts_event: int | None) -> None:
+        """Note the newest venue time (ns) of a frame, None where it has none."""
+        if ts_event is not None:
+            self.ts_event = max(self.ts_event, ts_event)
+
+    def take(self) -> dict[str, int | None]:
+        """Return the fields of a heartbeat, and begin anew."""
+        latency = _percentiles(self._latencies_ns)
+        in_delta = _percentiles(self._in_deltas_ns)
+        fields = {
+            "ticks": self._ticks,
+            "ts_event": self.ts_event or None,
+            "ts_recv": self._ts_recv,
+            "latency_p50_ns": latency[0],
+            "latency_p99_ns": latency[1],
+            "ts_in_delta_p50_ns": in_delta[0],
+            "ts_in_delta_p99_ns": in_delta[1],
+        }
+        self._ticks = self._samples = 0
+        self._latencies_ns, self._in_deltas_ns = [], []
+        return fields
+
+
+def _percentiles(parts: list[np.ndarray[Any, np.dtype[np.int64]]]) -> tuple[int | None, int | None]:
+    if not parts:
+        return None, None
+    p50, p99 = np.percentile(np.concatenate(parts), (50, 99))
+    return int(p50), int(p99)

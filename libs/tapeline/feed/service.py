@@ -1,0 +1,33 @@
+"""The process around a runner: logs, health endpoint, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tapeline.bus.bootstrap import bootstrap_servers
+from tapeline.feed.runner import Runner
+from tapeline.feed.source import FeedSettings, Source
+from tapeline.feed.writer import Totals
+from tapeline.ops.health import HealthEndpoint
+from tapeline.ops.logs import get_logger
+
+log = get_logger("service")
+
+
+async def serve(source: Source, settings: FeedSettings) -> Totals:
+    """Run a source with its health endpoint until it ends, or until SIGTERM or SIGINT; return what was published.
+
+    A signal stops reading; everything read before is delivered. Raises what `Runner.run` raises.
+    """
+    runner = Runner(source, settings, bootstrap_servers())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runner.stop)
+    try:
+        async with HealthEndpoint(runner.status, port=settings.health_port) as health:
+            log.info("started", source=source.name, health=health.url)
+            return await runner.run()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,148 @@
+"""The saved-files source: each pass over the files is one session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+
+from tapeline.errors import Misconfigured
+from tapeline.feed.dbn import DbnReader
+from tapeline.feed.framer import Ticks
+from tapeline.feed.reading import ReadAhead
+from tapeline.feed.source import FeedSettings, Item, VendorClock
+from tapeline.model.columns import TickKind
+from tapeline.model.frames import Origin, Resume
+from tapeline_saved.client import STANDARD_INPUT, find_files, open_reader
+from tapeline_saved.normalize import Normalizer, stream_name
+from tapeline_saved.settings import SavedSettings
+
+_CLOCK_EVERY_S: Final = 0.25
+_SLICE_S: Final = 0.002
+"""Paced ticks are handed on in slices of this length, so that one sleep serves many."""
+
+OnProgress = Callable[[str, int], None]
+
+
+def ignore_progress(name: str, bytes_read: int) -> None:
+    """Take no notice of the progress."""
+
+
+class SavedSource:
+    """Replays DBN files, once, several times or for ever.
+
+    `on_progress` is told the name of the file in hand and the bytes read of it; it is called from another thread.
+    """
+
+    name: ClassVar[str] = "saved"
+    settings_class: ClassVar[type[FeedSettings]] = SavedSettings
+
+    def __init__(self, settings: FeedSettings, on_progress: OnProgress = ignore_progress) -> None:
+        if not isinstance(settings, SavedSettings):
+            raise Misconfigured("the saved source needs settings of its own class")
+        if settings.path == STANDARD_INPUT and settings.passes != 1:
+            raise Misconfigured("standard input can be replayed only once; give a file to replay several times")
+        self._settings = settings
+        self._on_progress = on_progress
+
+    async def sessions(self) -> AsyncIterator[SavedPass]:
+        """Yield one session per pass. Raises Misconfigured or BadData where there is nothing to replay."""
+        done = 0
+        while not self._settings.passes or done < self._settings.passes:
+            async for session in ReadAhead(lambda: iter([SavedPass(self._settings, self._on_progress)]), limit=1):
+                yield session
+            done += 1
+
+
+class SavedPass:
+    """One pass over all files, as a session. Its heads are read on construction, which blocks."""
+
+    origin: Origin = "saved"
+    resumes: Mapping[tuple[str, TickKind], Resume] = {}
+
+    def __init__(self, settings: SavedSettings, on_progress: OnProgress) -> None:
+        self._settings = settings
+        self._on_progress = on_progress
+        self._shift_ns: int | None = None if settings.rebase else 0
+        self._standard_input: DbnReader | None = None
+        self._files: list[Path] = []
+        self.streams: dict[str, str] = {}
+        if settings.path == STANDARD_INPUT:
+            with open_reader(None) as reader:
+                self._standard_input = reader
+            self.streams = {self._stream_of(reader): reader.metadata.dataset}
+        else:
+            self._files = find_files(settings.path)
+            for file in self._files:
+                with open_reader(file) as reader:
+                    self.streams[self._stream_of(reader)] = reader.metadata.dataset
+
+    async def items(self) -> AsyncIterator[Item]:
+        """Yield the ticks at the speed of the settings. Raises BadData after the whole records before a fault."""
+        pace = _Pace(self._settings.speed)
+        async for ticks in ReadAhead(self._read):
+            if self._settings.speed:
+                async for item in pace.slices(ticks):
+                    yield item
+            else:
+                yield ticks
+
+    def _read(self) -> Iterator[Ticks]:
+        if self._standard_input is not None:
+            yield from self._ticks(self._standard_input)
+        for file in self._files:
+            with open_reader(file) as reader:
+                yield from self._ticks(reader)
+
+    def _ticks(self, reader: DbnReader) -> Iterator[Ticks]:
+        normalizer: Normalizer | None = None
+        for batch in reader.batches():
+            if self._shift_ns is None:
+                self._shift_ns = time.time_ns() - int(batch.columns["ts_recv"][0])
+            if normalizer is None:
+                normalizer = Normalizer(
+                    self._stream_of(reader),
+                    reader.metadata.dataset,
+                    reader.symbology,
+                    reader.instrument_classes,
+                    self._shift_ns,
+                )
+            yield normalizer.ticks(batch)
+            self._on_progress(reader.name, reader.bytes_read)
+
+    def _stream_of(self, reader: DbnReader) -> str:
+        return self._settings.stream or stream_name(reader.metadata, Path(reader.name).name.split(".")[0])
+
+
+class _Pace:
+    """Hands ticks on when their time of receipt has come, `speed` times as fast as they were received."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._began_s: float | None = None
+        self._first_ns = 0
+
+    async def slices(self, ticks: Ticks) -> AsyncIterator[Item]:
+        received = np.maximum.accumulate(ticks.columns["ts_recv"])
+        if self._began_s is None:
+            self._began_s = time.monotonic()
+            self._first_ns = int(received[0])
+        done = 0
+        while done < len(ticks):
+            now_ns = self._first_ns + round((time.monotonic() - self._began_s) * self._speed * 1e9)
+            due = int(np.searchsorted(received, now_ns, side="right"))
+            if due > done:
+                yield ticks.cut(done, due)
+                done = due
+                if done == len(ticks):
+                    break
+            wait_s = (int(received[done]) - now_ns) / 1e9 / self._speed
+            if wait_s > _CLOCK_EVERY_S:
+                await asyncio.sleep(_CLOCK_EVERY_S)
+                yield VendorClock(ticks.stream, now_ns)
+            else:
+                await asyncio.sleep(max(wait_s, _SLICE_S))
