@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 import yaml
 from confluent_kafka.admin import AdminClient
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 
 from tapeline.bus.probe import prove_writable
 from tapeline.errors import BrokerUnavailable, Misconfigured
@@ -23,6 +23,7 @@ from tapeline_cli.java import kafka_version
 from tapeline_cli.local_broker import LocalBroker, state_folder
 
 REPOSITORY = Path(__file__).parents[1]
+KAFKA_IMAGE = f"apache/kafka:{kafka_version()}"
 NAMESPACE_PREFIX = f"test-{secrets.token_hex(3)}"
 _BROKER_START_S = 60.0
 _DOCKER_TIMEOUT_S = 60
@@ -55,6 +56,14 @@ def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     with _a_broker(tmp_path_factory.mktemp("broker")) as address:
         yield address
         _delete_topics(address)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """A Docker engine that has or gets the broker's image."""
+    lack = _docker_lack(KAFKA_IMAGE)
+    if lack is not None:
+        lacking("docker", lack)
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ class KafkaContainer:
         self.address = f"127.0.0.1:{port}"
         advertised = f"HOST://{self.address},INTERNAL://localhost:19092"
         self._container = DockerContainer(
-            service["image"], env=service["environment"] | {"KAFKA_ADVERTISED_LISTENERS": advertised}
+            KAFKA_IMAGE, env=service["environment"] | {"KAFKA_ADVERTISED_LISTENERS": advertised}
         )
         self._container.ports["9092"] = ("127.0.0.1", port)
 
@@ -141,40 +150,42 @@ class KafkaContainer:
 
 
 def _container() -> KafkaContainer | None:
-    try:
-        engine = docker.from_env(timeout=_DOCKER_TIMEOUT_S)
-        engine.ping()
-    except DockerException:
-        _notes.append("no Docker engine answers")
-        return None
     from testcontainers.core.config import testcontainers_config
 
-    with contextlib.closing(engine):
-        if not _has_or_gets(engine, f"apache/kafka:{kafka_version()}"):
-            return None
-        # the reaper only tidies up after a run that was killed, so its absence is no reason to go without a container
-        if not _has_or_gets(engine, testcontainers_config.ryuk_image):
-            testcontainers_config.ryuk_disabled = True
+    lack = _docker_lack(KAFKA_IMAGE)
+    if lack is not None:
+        _notes.append(lack)
+        return None
+    # the reaper only tidies up after a run that was killed, so its absence is no reason to go without a container
+    if _docker_lack(testcontainers_config.ryuk_image) is not None:
+        testcontainers_config.ryuk_disabled = True
     container = KafkaContainer()
     try:
         container.start()
     except (DockerException, BrokerUnavailable) as error:
         _notes.append(f"the container did not come up: {error}")
         return None
-    _notes.append(f"{container.address}, a container of apache/kafka:{kafka_version()}")
+    _notes.append(f"{container.address}, a container of {KAFKA_IMAGE}")
     return container
 
 
-def _has_or_gets(engine: Any, image: str) -> bool:
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        engine.images.get(image)
-        return True
+@functools.cache
+def _docker_lack(image: str) -> str | None:
+    """Return why no container of `image` can run here, with the remedy; None where one can."""
     try:
-        engine.images.pull(image)
-    except DockerException as error:
-        _notes.append(f"a Docker engine answers and cannot pull {image}: {error}")
-        return False
-    return True
+        engine = docker.from_env(timeout=_DOCKER_TIMEOUT_S)
+        engine.ping()
+    except DockerException:
+        return "no Docker engine answers (on Debian as root: apt-get install docker.io, then dockerd)"
+    with contextlib.closing(engine):
+        try:
+            engine.images.get(image)
+        except ImageNotFound:
+            try:
+                engine.images.pull(image)
+            except DockerException as error:
+                return f"the Docker engine cannot pull {image} ({error}); docker load brings it from a file"
+    return None
 
 
 def _delete_topics(address: str) -> None:

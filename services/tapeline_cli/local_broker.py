@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from tapeline.bus.probe import prove_writable
 from tapeline.errors import BrokerUnavailable, Retryable
 from tapeline_cli.java import fetch_jars, find_java, kafka_version
@@ -35,7 +37,7 @@ _LOGGING = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
 
-_PROPERTIES = """\
+PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
@@ -102,8 +104,7 @@ class LocalBroker:
             return None
         if self._process is not None and self._process.pid == state.pid:
             return state if self._process.poll() is None else None
-        command = _command_line(state.pid)
-        return state if MAIN_CLASS in command and str(self._properties) in command else None
+        return state if _command_line(state.pid)[-2:] == [MAIN_CLASS, str(self._properties)] else None
 
     def start(self, timeout_s: float = 60.0) -> BrokerState:
         """Start the broker unless it runs, and return once it has taken a message.
@@ -140,7 +141,7 @@ class LocalBroker:
         fetch_jars(self.jars)
         port = self._free_port()
         self._properties.write_text(
-            _PROPERTIES.format(host=_HOST, port=port, controller_port=_any_free_port(), data=self._data)
+            PROPERTIES.format(host=_HOST, port=port, controller_port=_any_free_port(), data=self._data)
         )
         run = [str(java), f"-Xmx{HEAP_MB}m", *_LOGGING, "-cp", f"{self.jars}/*"]
         with self.log.open("wb") as log:
@@ -177,10 +178,12 @@ class LocalBroker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(state.pid, sent)
             deadline = time.monotonic() + timeout_s
-            while self.running() is not None and time.monotonic() < deadline:
+            while time.monotonic() < deadline:
+                if self._process is not None:
+                    self._process.poll()
+                if not _lives(state.pid):
+                    return
                 time.sleep(_POLL_S)
-            if self.running() is None:
-                return
         raise BrokerUnavailable(f"Kafka (pid {state.pid}) outlived SIGKILL by {timeout_s:g} s")
 
     def _free_port(self) -> int:
@@ -216,15 +219,19 @@ class LocalBroker:
             yield
 
 
-def _command_line(pid: int) -> str:
-    # an ended child that nobody has waited for has an empty command line here, and so does not count as running
+def _command_line(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return ""
-    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, timeout=10)
-    return shown.stdout
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
+
+
+def _lives(pid: int) -> bool:
+    # an ended process that nobody has waited for is still listed, as a zombie
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _listens(port: int) -> bool:

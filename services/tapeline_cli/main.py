@@ -17,6 +17,7 @@ SUMMARIES = {
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put a saved DBN file on the tape.",
     "simulate": "Write an endless synthetic market as DBN.",
+    "sources": "List the sources, and why one cannot load.",
     "tail": "Show ticks, pressure or feed events as they come.",
     "topics": "Create, verify and list the topics.",
 }

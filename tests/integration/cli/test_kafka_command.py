@@ -148,7 +148,7 @@ def test_a_failed_start_names_the_log_and_leaves_nothing(state: Path) -> None:
     done = run(state, "up")
     assert done.returncode == 1
     assert str(state / "kafka" / "broker.log") in done.stderr
-    assert "node.id" in done.stderr
+    assert "configured node id matches" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (state / "kafka.json").exists()
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(state) in " ".join(p.info["cmdline"] or [])]
