@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
 from tapeline.errors import BadData
 from tapeline.model.columns import INT64_MAX, INT64_MIN
+from tapeline.model.frames import GAP_STATES, GAP_TIMES, Gap, GapState
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,19}")
 
@@ -73,6 +74,42 @@ def parse_nanoseconds(value: object, path: str) -> int:
     if not isinstance(value, str) or not _DIGITS.fullmatch(value) or not INT64_MIN <= int(value) <= INT64_MAX:
         raise BadData(path, "must be nanoseconds since the epoch as a decimal text that fits 64 bits")
     return int(value)
+
+
+def one_of(document: Document, name: str, allowed: tuple[str, ...], path: str = "") -> str:
+    """Return a text that is one of `allowed`."""
+    value = document.get(name)
+    if value not in allowed:
+        raise BadData(path or name, f"must be one of {', '.join(allowed)}, is {value!r}")
+    return cast(str, value)
+
+
+def gap_of(document: Document) -> Gap:
+    """Return the gap that a gap frame or a feed event carries under `gap`."""
+    times = {
+        name: None if document.get(name) is None else nanoseconds(document, name, f"gap.{name}") for name in GAP_TIMES
+    }
+    return Gap(
+        id=text(document, "id", "gap.id"),
+        state=cast(GapState, one_of(document, "state", GAP_STATES, "gap.state")),
+        kinds=texts(document, "kinds", "gap.kinds"),
+        symbols=texts(document, "symbols", "gap.symbols"),
+        reason=text(document, "reason", "gap.reason"),
+        **times,
+    )
+
+
+def gap_document(gap: Gap) -> dict[str, Any]:
+    """Return the gap as the object that stands under `gap`."""
+    times = {name: None if getattr(gap, name) is None else str(getattr(gap, name)) for name in GAP_TIMES}
+    return {
+        "id": gap.id,
+        "state": gap.state,
+        "kinds": gap.kinds,
+        "symbols": gap.symbols,
+        "reason": gap.reason,
+        **times,
+    }
 
 
 def mapping(document: Document, name: str, path: str = "") -> Document:

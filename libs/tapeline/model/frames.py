@@ -17,6 +17,8 @@ Array = npt.NDArray[Any]
 Origin = Literal["live", "replay", "saved", "backfill"]
 ORIGINS: Final[tuple[Origin, ...]] = ("live", "replay", "saved", "backfill")
 GapState = Literal["open", "bounded"]
+GAP_STATES: Final[tuple[GapState, ...]] = ("open", "bounded")
+GAP_TIMES: Final = ("ts_event_from", "ts_event_to", "ts_recv_from", "ts_recv_to")
 
 
 @dataclass(frozen=True, slots=True)
