@@ -90,10 +90,8 @@ class Supervisor:
     async def _stop(self, child: Child) -> None:
         if child.process.returncode is None:
             child.process.terminate()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(child.process.wait(), self._stop_timeout_s)
-            except TimeoutError:
-                pass
         # Whatever it started and did not stop is in its session.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.process.pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +34,14 @@ def find_files(path: str) -> list[Path]:
     return sorted(files, key=_start_ns)
 
 
+def open_standard_input() -> DbnReader:
+    """Return a reader of standard input; it waits for the head. Raises BadData where it does not begin as DBN does."""
+    return DbnReader(FileIO(sys.stdin.fileno(), "rb", closefd=False), "standard input")
+
+
 @contextmanager
-def open_reader(path: Path | None) -> Iterator[DbnReader]:
-    """Open a file, or standard input for None. Raises BadData where it does not begin as DBN does."""
-    if path is None:
-        yield DbnReader(sys.stdin.buffer.raw, "standard input")  # type: ignore[attr-defined]
-        return
+def open_file(path: Path) -> Iterator[DbnReader]:
+    """Open a file. Raises Misconfigured where it cannot be read, BadData where it does not begin as DBN does."""
     try:
         with open_dbn(path) as reader:
             yield reader
@@ -47,5 +50,5 @@ def open_reader(path: Path | None) -> Iterator[DbnReader]:
 
 
 def _start_ns(path: Path) -> int:
-    with open_reader(path) as reader:
+    with open_file(path) as reader:
         return reader.metadata.start

@@ -33,7 +33,7 @@ def replay(
 
     Ctrl-C or SIGTERM stops reading; what was read before is delivered.
     """
-    configure_logs("saved")
+    configure_logs("saved", default_level="warning")
     settings = SavedSettings.load(
         overrides={
             "path": file,

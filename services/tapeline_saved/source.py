@@ -17,7 +17,7 @@ from tapeline.feed.reading import ReadAhead
 from tapeline.feed.source import FeedSettings, Item, VendorClock
 from tapeline.model.columns import TickKind
 from tapeline.model.frames import Origin, Resume
-from tapeline_saved.client import STANDARD_INPUT, find_files, open_reader
+from tapeline_saved.client import STANDARD_INPUT, find_files, open_file, open_standard_input
 from tapeline_saved.normalize import Normalizer, stream_name
 from tapeline_saved.settings import SavedSettings
 
@@ -72,13 +72,12 @@ class SavedPass:
         self._files: list[Path] = []
         self.streams: dict[str, str] = {}
         if settings.path == STANDARD_INPUT:
-            with open_reader(None) as reader:
-                self._standard_input = reader
+            self._standard_input = reader = open_standard_input()
             self.streams = {self._stream_of(reader): reader.metadata.dataset}
         else:
             self._files = find_files(settings.path)
             for file in self._files:
-                with open_reader(file) as reader:
+                with open_file(file) as reader:
                     self.streams[self._stream_of(reader)] = reader.metadata.dataset
 
     async def items(self) -> AsyncIterator[Item]:
@@ -95,7 +94,7 @@ class SavedPass:
         if self._standard_input is not None:
             yield from self._ticks(self._standard_input)
         for file in self._files:
-            with open_reader(file) as reader:
+            with open_file(file) as reader:
                 yield from self._ticks(reader)
 
     def _ticks(self, reader: DbnReader) -> Iterator[Ticks]:

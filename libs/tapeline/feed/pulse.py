@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 
 from tapeline.feed.framer import Ticks
 
 _MOST_SAMPLES: Final = 4_096
+
+
+class Beat(TypedDict):
+    """The fields of a heartbeat that a `Pulse` knows."""
+
+    ticks: int
+    ts_event: int | None
+    ts_recv: int | None
+    latency_p50_ns: int | None
+    latency_p99_ns: int | None
+    ts_in_delta_p50_ns: int | None
+    ts_in_delta_p99_ns: int | None
 
 
 class Pulse:
@@ -39,11 +51,11 @@ class Pulse:
         if ts_event is not None:
             self.ts_event = max(self.ts_event, ts_event)
 
-    def take(self) -> dict[str, int | None]:
+    def take(self) -> Beat:
         """Return the fields of a heartbeat, and begin anew."""
         latency = _percentiles(self._latencies_ns)
         in_delta = _percentiles(self._in_deltas_ns)
-        fields = {
+        beat: Beat = {
             "ticks": self._ticks,
             "ts_event": self.ts_event or None,
             "ts_recv": self._ts_recv,
@@ -54,7 +66,7 @@ class Pulse:
         }
         self._ticks = self._samples = 0
         self._latencies_ns, self._in_deltas_ns = [], []
-        return fields
+        return beat
 
 
 def _percentiles(parts: list[np.ndarray[Any, np.dtype[np.int64]]]) -> tuple[int | None, int | None]:

@@ -165,6 +165,6 @@ class StreamWriter:
             opened=now_ns,
             sent=now_ns,
             trading_day=self._calendar.trading_day(max(clocks.values())),
-            clock=clocks,
+            clock={str(kind): at_ns for kind, at_ns in clocks.items()},
         )
         await self._publisher.publish(self._topic, self.stream, encode(frame))

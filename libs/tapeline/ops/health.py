@@ -51,7 +51,7 @@ class HealthEndpoint:
         except OSError as error:
             await self._runner.cleanup()
             raise Misconfigured(
-                f"health endpoint: cannot listen on {self._host}:{self._port}: {error.strerror} (set another port, or 0)"
+                f"health endpoint: cannot listen on {self._host}:{self._port}: {error.strerror} (set another port)"
             ) from None
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"

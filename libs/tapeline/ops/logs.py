@@ -11,12 +11,13 @@ import structlog
 from tapeline.errors import Misconfigured
 
 
-def configure_logs(service: str) -> None:
+def configure_logs(service: str, default_level: str = "info") -> None:
     """Send the logs of this process, and of the libraries it uses, to stderr.
 
-    The level is ``TAPELINE_LOG_LEVEL`` (debug, info, warning, error; default info).
+    The level is ``TAPELINE_LOG_LEVEL`` (debug, info, warning, error), else `default_level`; commands that people run
+    use warning, services info.
     """
-    name = os.environ.get("TAPELINE_LOG_LEVEL", "info").upper()
+    name = os.environ.get("TAPELINE_LOG_LEVEL", default_level).upper()
     level = logging.getLevelNamesMapping().get(name)
     if level is None:
         raise Misconfigured(f"TAPELINE_LOG_LEVEL: must be debug, info, warning or error, is {name.lower()!r}")
