@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from tapeline.errors import BrokerUnavailable, Retryable, TopicMismatch
 
-BATCH_MESSAGES: Final = 500
+BATCH_MESSAGES: Final = 100
 _QUEUE_KIB: Final = 16 * 1024
 
 _log = logging.getLogger("tapeline.bus.log")
@@ -97,7 +97,9 @@ class Log:
         broker refuses to serve a partition.
         """
         try:
-            messages = self._consumer.consume(batch, timeout_s)
+            # Asking for the whole batch would wait until it is full; so wait for one, and take what else is there.
+            first = self._consumer.poll(timeout_s)
+            messages = [] if first is None else [first, *self._consumer.consume(batch - 1, 0.0)]
         except KafkaException as error:
             raise Retryable(str(error.args[0])) from None
         for message in messages:

@@ -11,7 +11,7 @@ import simdjson
 
 from tapeline.errors import BadData
 from tapeline.model.columns import COLUMNS, INT64_MAX, MARK_KINDS, Kind, TickKind
-from tapeline.model.documents import gap_document, gap_of, integer, one_of, parse_nanoseconds, text
+from tapeline.model.documents import gap_document, gap_of, integer, is_null, one_of, parse_nanoseconds, text
 from tapeline.model.frames import ORIGINS, SCHEMA, Array, Gap, Origin, Resume, TickFrame
 from tapeline.model.rules import MAX_TICKS, check_frame
 
@@ -113,7 +113,7 @@ def _frame(document: simdjson.Object) -> TickFrame:
         kind=kind,
         session=text(document, "session"),
         epoch=integer(document, "epoch", 0, INT64_MAX),
-        frame=None if document.get("frame") is None else integer(document, "frame", 0, INT64_MAX),
+        frame=None if is_null(document, "frame") else integer(document, "frame", 0, INT64_MAX),
         origin=cast(Origin, one_of(document, "origin", ORIGINS)),
         ts_base=parse_nanoseconds(document.get("ts_base"), "ts_base"),
         opened=parse_nanoseconds(document.get("opened"), "opened"),
@@ -125,7 +125,7 @@ def _frame(document: simdjson.Object) -> TickFrame:
         continues=_boolean(document, "continues"),
         resumes=_resume(document),
         columns=_columns(columns, kind, n) if kind in COLUMNS else {name: np.empty(0) for name in columns},
-        undefined={name: _numbers(rows, f"undefined.{name}") for name, rows in undefined.items()},
+        undefined={name: _numbers(undefined.get(name), f"undefined.{name}") for name in undefined},
         gap=_gap(document),
         gap_id=text(document, "gap_id") if "gap_id" in document else None,
         clock=_clock(document),
@@ -214,7 +214,7 @@ def _boolean(document: simdjson.Object, name: str) -> bool:
 
 
 def _resume(document: simdjson.Object) -> Resume | None:
-    if document.get("resumes") is None:
+    if is_null(document, "resumes"):
         return None
     value = _object(document, "resumes")
     return Resume(text(value, "session", "resumes.session"), integer(value, "frame", 0, INT64_MAX, "resumes.frame"))

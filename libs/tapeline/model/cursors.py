@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeline.errors import BadData, Bug
 from tapeline.model.columns import COLUMNS, F_SNAPSHOT, INT64_MAX, INT64_MIN, TICK_KINDS, TickKind
-from tapeline.model.documents import dump, integer, mapping, nanoseconds, object_of, text
+from tapeline.model.documents import dump, integer, is_null, mapping, nanoseconds, object_of, text
 from tapeline.model.frames import TickFrame
 
 SCHEMA: Final = "cursor.v1"
@@ -131,7 +131,7 @@ def begins_anew(previous: LastFrame, frame: TickFrame) -> bool:
 
 def _last_frame(kind: str, document: Mapping[str, Any]) -> LastFrame:
     name = f"kinds.{kind}"
-    at = None if document.get("ts_event") is None else nanoseconds(document, "ts_event", f"{name}.ts_event")
+    at = None if is_null(document, "ts_event", f"{name}.ts_event") else nanoseconds(document, "ts_event", f"{name}.ts_event")
     return LastFrame(
         session=text(document, "session", f"{name}.session"),
         frame=integer(document, "frame", 0, INT64_MAX, f"{name}.frame"),

@@ -40,6 +40,13 @@ def object_of(value: bytes, schema: str) -> Document:
     return document
 
 
+def is_null(document: Document, name: str, path: str = "") -> bool:
+    """Return whether a field that may be null is. Raises BadData where it is left out."""
+    if name not in document:
+        raise BadData(path or name, "must be there, if only as null")
+    return document[name] is None
+
+
 def text(document: Document, name: str, path: str = "") -> str:
     """Return a text that is not empty."""
     value = document.get(name)

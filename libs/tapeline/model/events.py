@@ -13,6 +13,7 @@ from tapeline.model.documents import (
     gap_document,
     gap_of,
     integer,
+    is_null,
     mapping,
     nanoseconds,
     object_of,
@@ -124,14 +125,14 @@ def _heartbeat(document: Document) -> dict[str, Any]:
         "queue_fill": float(fill),
     }
     for name in _TIMES:
-        fields[name] = None if document.get(name) is None else nanoseconds(document, name)
+        fields[name] = None if is_null(document, name) else nanoseconds(document, name)
     for name in _DURATIONS:
         fields[name] = _or_none(document, name, INT64_MIN)
     return fields
 
 
 def _or_none(document: Document, name: str, low: int) -> int | None:
-    return None if document.get(name) is None else integer(document, name, low, INT64_MAX)
+    return None if is_null(document, name) else integer(document, name, low, INT64_MAX)
 
 
 def _digits(at: int | None) -> str | None:
