@@ -1,6 +1,6 @@
 # Everything here may be run again at any time: what is done already is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup broker-parts demo test check bench kafka-up kafka-down up down test-compose lock clean
+.PHONY: help setup demo-broker test-broker demo test check bench kafka-up kafka-down up down test-compose lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -30,15 +30,19 @@ setup: .venv/installed ## Make the virtual environment with the locked packages 
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# a broker named by the environment, or the image in a Docker engine, needs neither Java nor Maven
-broker-parts:
-	@[ -n "$$KAFKA_BOOTSTRAP_SERVERS" ] || docker image inspect $(KAFKA_IMAGE) >/dev/null 2>&1 \
-		|| sh deploy/install-system-packages.sh java
+# a broker that the environment names needs no other
+demo-broker:
+	@[ -n "$$KAFKA_BOOTSTRAP_SERVERS" ] || sh deploy/install-system-packages.sh java
 
-demo: setup broker-parts ## Show live pressure of a synthetic market (DEMO_SECONDS=30 to end by itself)
+# tests take a container where a Docker engine has or gets the image
+test-broker:
+	@[ -n "$$KAFKA_BOOTSTRAP_SERVERS" ] || docker image inspect $(KAFKA_IMAGE) >/dev/null 2>&1 \
+		|| docker pull --quiet $(KAFKA_IMAGE) 2>/dev/null || sh deploy/install-system-packages.sh java
+
+demo: setup demo-broker ## Show live pressure of a synthetic market (DEMO_SECONDS=30 to end by itself)
 	@$(BIN)/tapeline demo
 
-test: setup broker-parts ## Run all tests against a real broker (ARGS="tests/unit -k book" for some)
+test: setup test-broker ## Run all tests against a real broker (ARGS="tests/unit -k book" for some)
 	@echo "test: running pytest"
 	@$(BIN)/pytest $(ARGS)
 
@@ -48,7 +52,7 @@ check: setup ## Check format, lint, types and the direction of imports
 	@echo "check: mypy"; $(BIN)/mypy
 	@echo "check: import-linter"; $(BIN)/lint-imports
 
-bench: setup broker-parts ## Measure, print the table, write .tapeline/bench.json
+bench: setup demo-broker ## Measure, print the table, write .tapeline/bench.json
 	@$(BIN)/python tests/bench/run.py
 
 kafka-up: setup ## Start the local broker (Maven artifacts, no Docker)
