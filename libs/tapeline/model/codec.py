@@ -166,7 +166,8 @@ def _numbers(value: object, name: str, dtype: str = "<i8") -> Array:
         numbers = np.frombuffer(value.as_buffer(of_type="u" if sign == "unsigned" else "i"), dtype=dtype)
     except (TypeError, ValueError) as error:
         raise BadData(name, f"must be a list of {sign} 64-bit integers: {error}") from None
-    if len(numbers) != size:
+    # Lists within the list are flattened; this sees all but those of one value each after the first.
+    if len(numbers) != size or not isinstance(value[0], int):
         raise BadData(name, "must not hold lists")
     return numbers
 
