@@ -1,0 +1,227 @@
+"""Keep resting orders and price levels: the arrays under an order-by-order book.
+
+No function here grows an array: a kernel asks for room before it takes a record.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.layout import (
+    BID_LEVELS,
+    END,
+    LEVELS_USED,
+    ORDER_COUNT,
+    ORDER_FILLS,
+    ORDER_ID,
+    ORDER_KEY,
+    ORDER_KEY_BEFORE,
+    ORDER_NEXT,
+    ORDER_OWNER,
+    ORDER_SIZE,
+    ORDER_SIZE_BEFORE,
+    ORDERS_FREE,
+    ORDERS_USED,
+    TOUCHED,
+    UNTOUCHED,
+    Arrays,
+    Int64s,
+)
+
+_GOLDEN: Final = -7_046_029_254_386_353_131  # 2^64 / golden ratio, as int64
+_SLOT_MIX: Final = 2_654_435_761
+_LINEAR_STEPS: Final = 16
+
+
+@inlined
+def home(table: Int64s, order_id: int, slot: int) -> int:
+    """Return where in the table the search for an order begins."""
+    mixed = (order_id ^ (slot * _SLOT_MIX)) * _GOLDEN
+    return (mixed ^ (mixed >> 32)) & (len(table) - 1)
+
+
+@inlined
+def find(a: Arrays, order_id: int, slot: int) -> int:
+    """Return the row of an order of the symbol, or -1. Ids of different symbols may be equal."""
+    mask = len(a.table) - 1
+    at = home(a.table, order_id, slot)
+    while True:
+        row = a.table[at, 1]
+        if row < 0:
+            return -1
+        if a.table[at, 0] == order_id and a.orders[row, ORDER_OWNER] >> 2 == slot:
+            return int(row)
+        at = (at + 1) & mask
+
+
+@inlined
+def enter(table: Int64s, order_id: int, slot: int, row: int) -> None:
+    """Write an order that is not in the table into it."""
+    mask = len(table) - 1
+    at = home(table, order_id, slot)
+    while table[at, 1] >= 0:
+        at = (at + 1) & mask
+    table[at, 0] = order_id
+    table[at, 1] = row
+
+
+@inlined
+def new_order(a: Arrays, order_id: int, slot: int) -> int:
+    """Return the row of a new order of size 0."""
+    row = a.flow[ORDERS_FREE]
+    if row >= 0:
+        a.flow[ORDERS_FREE] = a.orders[row, ORDER_NEXT]
+    else:
+        row = a.flow[ORDERS_USED]
+        a.flow[ORDERS_USED] = row + 1
+    a.orders[row, ORDER_ID] = order_id
+    a.orders[row, ORDER_KEY] = 0
+    a.orders[row, ORDER_SIZE] = 0
+    a.orders[row, ORDER_OWNER] = slot << 2
+    a.orders[row, ORDER_NEXT] = UNTOUCHED
+    a.symbols[slot, ORDER_COUNT] += 1
+    enter(a.table, order_id, slot, row)
+    return int(row)
+
+
+@inlined
+def free_order(a: Arrays, row: int, slot: int) -> None:
+    """Take an order out of the table, by shifting back what probed past it, and free its row."""
+    table = a.table
+    mask = len(table) - 1
+    hole = home(table, a.orders[row, ORDER_ID], slot)
+    while table[hole, 1] != row:
+        hole = (hole + 1) & mask
+    at = hole
+    while True:
+        at = (at + 1) & mask
+        other = table[at, 1]
+        if other < 0:
+            break
+        begin = home(table, table[at, 0], a.orders[other, ORDER_OWNER] >> 2)
+        if (at - begin) & mask >= (at - hole) & mask:
+            table[hole, 0] = table[at, 0]
+            table[hole, 1] = other
+            hole = at
+    table[hole, 1] = -1
+    a.orders[row, ORDER_OWNER] = -1
+    a.orders[row, ORDER_NEXT] = a.flow[ORDERS_FREE]
+    a.flow[ORDERS_FREE] = row
+    a.symbols[slot, ORDER_COUNT] -= 1
+
+
+@inlined
+def touch(a: Arrays, row: int, slot: int) -> None:
+    """Remember an order as it was before the event, once per event."""
+    if a.orders[row, ORDER_NEXT] == UNTOUCHED:
+        owner = a.orders[row, ORDER_OWNER]
+        a.orders[row, ORDER_OWNER] = (owner & ~2) | ((owner & 1) << 1)
+        a.orders[row, ORDER_SIZE_BEFORE] = a.orders[row, ORDER_SIZE]
+        a.orders[row, ORDER_KEY_BEFORE] = a.orders[row, ORDER_KEY]
+        a.orders[row, ORDER_FILLS] = 0
+        a.orders[row, ORDER_NEXT] = a.symbols[slot, TOUCHED]
+        a.symbols[slot, TOUCHED] = row
+
+
+@inlined
+def has_level_room(a: Arrays, slot: int, side: int) -> bool:
+    """Say whether one more price fits the side, moving the side to twice its room if need be."""
+    at = BID_LEVELS + 3 * side
+    length, capacity = a.symbols[slot, at + 1], a.symbols[slot, at + 2]
+    if length < capacity:
+        return True
+    return move_side(a, slot, at)
+
+
+@kernel
+def move_side(a: Arrays, slot: int, at: int) -> bool:
+    """Move a side to the end of the pool, with twice its room; False where the pool is too small."""
+    offset, length, capacity = a.symbols[slot, at], a.symbols[slot, at + 1], a.symbols[slot, at + 2]
+    used = a.flow[LEVELS_USED]
+    grown = max(2 * capacity, 16)
+    if used + grown > len(a.levels):
+        return False
+    for i in range(length):
+        a.levels[used + i, 0] = a.levels[offset + i, 0]
+        a.levels[used + i, 1] = a.levels[offset + i, 1]
+    a.symbols[slot, at] = used
+    a.symbols[slot, at + 2] = grown
+    a.flow[LEVELS_USED] = used + grown
+    return True
+
+
+@inlined
+def change_level(a: Arrays, slot: int, side: int, key: int, change: int) -> None:
+    """Add `change` to the resting size at a price; a price without size is no level. Room must be there."""
+    at = BID_LEVELS + 3 * side
+    levels = a.levels
+    offset = a.symbols[slot, at]
+    length = a.symbols[slot, at + 1]
+    last = offset + length - 1
+    i = last
+    stop = max(offset, last - _LINEAR_STEPS)
+    while i >= stop and levels[i, 0] > key:
+        i -= 1
+    if i < stop and i >= offset:
+        low, high = offset, i + 1  # the first of [offset, i] that is above key
+        while low < high:
+            middle = (low + high) >> 1
+            if levels[middle, 0] > key:
+                high = middle
+            else:
+                low = middle + 1
+        i = low - 1
+    if i >= offset and levels[i, 0] == key:
+        size = levels[i, 1] + change
+        levels[i, 1] = size
+        if size == 0:
+            for j in range(i, last):
+                levels[j, 0] = levels[j + 1, 0]
+                levels[j, 1] = levels[j + 1, 1]
+            a.symbols[slot, at + 1] = length - 1
+    elif change != 0:
+        for j in range(last, i, -1):
+            levels[j + 1, 0] = levels[j, 0]
+            levels[j + 1, 1] = levels[j, 1]
+        levels[i + 1, 0] = key
+        levels[i + 1, 1] = change
+        a.symbols[slot, at + 1] = length + 1
+
+
+@kernel
+def clear_book(a: Arrays, slot: int) -> None:
+    """Drop every order and level of a symbol."""
+    a.symbols[slot, TOUCHED] = END
+    a.symbols[slot, BID_LEVELS + 1] = 0
+    a.symbols[slot, BID_LEVELS + 4] = 0
+    if a.symbols[slot, ORDER_COUNT] == 0:
+        return
+    for row in range(a.flow[ORDERS_USED]):
+        if a.orders[row, ORDER_OWNER] >> 2 == slot:
+            free_order(a, row, slot)
+
+
+@kernel
+def enter_all(orders: Int64s, used: int, table: Int64s) -> None:
+    """Write every order in use into an empty table."""
+    for row in range(used):
+        owner = orders[row, ORDER_OWNER]
+        if owner >= 0:
+            enter(table, orders[row, ORDER_ID], owner >> 2, row)
+
+
+@kernel
+def move_levels(symbols: Int64s, slots: int, old: Int64s, new: Int64s) -> int:
+    """Copy every side into `new`, without the room that moved sides left behind; return how much is used."""
+    used = 0
+    for slot in range(slots):
+        for side in range(2):
+            at = BID_LEVELS + 3 * side
+            offset = symbols[slot, at]
+            for i in range(symbols[slot, at + 1]):
+                new[used + i, 0] = old[offset + i, 0]
+                new[used + i, 1] = old[offset + i, 1]
+            symbols[slot, at] = used
+            used += symbols[slot, at + 2]
+    return used

@@ -1,0 +1,50 @@
+"""Compile kernels once per version of this package, and keep the machine code on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_CONFIG: Final[Any] = numba.config
+_FOLDER: Final = Path(__file__).parent
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(_FOLDER.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# numba checks only the file of the function that it loads, not those of the functions compiled into it: after a change
+# of book.py a cached kernel of pressure.py would go on with the old book. So the sources name the cache's folder.
+_CACHE: Final = Path(_CONFIG.CACHE_DIR or _FOLDER / "__pycache__") / f"orderflow-{_fingerprint()}"
+
+
+# _nrt: the kernels allocate nothing. With numba's reference counting on, every inlined call would count each array of
+# the state up and down, atomically: twenty times the work of the book itself.
+_OPTIONS: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": False}
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` at its first call, or load it from `NUMBA_CACHE_DIR` (default: this package's __pycache__).
+
+    Where that folder cannot be written, numba falls back to the user's own cache folder.
+    """
+    configured = _CONFIG.CACHE_DIR
+    _CONFIG.CACHE_DIR = str(_CACHE)
+    try:
+        return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
+    finally:
+        _CONFIG.CACHE_DIR = configured
+
+
+def inlined(function: Function) -> Function:
+    """Compile `function` into each of its callers."""
+    return cast(Function, numba.njit(forceinline=True, **_OPTIONS)(function))

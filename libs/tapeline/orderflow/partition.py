@@ -1,0 +1,232 @@
+"""Hold the pressure state of one Kafka partition of a ticks topic, and turn its frames into row messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from tapeline.errors import Bug
+from tapeline.model.frames import Gap, TickFrame
+from tapeline.model.windows import WINDOWS_MS
+from tapeline.orderflow.flow import CLASSES_IN_SCOPE, KINDS, Flow, Marks
+from tapeline.orderflow.layout import Int64s
+from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
+from tapeline.orderflow.rows import message_head
+from tapeline.orderflow.sessions import Sessions
+from tapeline.orderflow.state import packed, unpacked
+
+__all__ = ["MESSAGE_BYTES", "PartitionCopy", "PartitionState", "RowMessage", "pack", "unpack"]
+
+MESSAGE_BYTES: Final = 512 * 1024
+"""A row message is split before it grows past this."""
+
+BOUNDED_GAPS: Final = 64
+"""How many gaps that are over a stream keeps in mind, for symbols that appear later."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowMessage:
+    """One message for the pressure topic: `key` is ``<source>/<stream>``, `value` JSON (schemas/pressure.v1.json)."""
+
+    key: str
+    value: bytes
+    rows: int
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What one stream has said so far."""
+
+    source: str
+    stream: str
+    epoch: int = 0
+    marks: Marks = field(default_factory=Marks)
+    flows: dict[str, Flow] = field(default_factory=dict)
+
+
+class PartitionState:
+    """All streams and kinds of one partition: books, windows, sums, epochs, sessions and gaps.
+
+    The rows depend on nothing but the frames of each stream in their order, and not on how ticks are spread over
+    frames. `windows_ms`: lengths of the windows, each a divisor of the next.
+
+    `ticks` counts the ticks applied; `frames_of_lower_epoch` and `frames_repeated` count what was passed over,
+    `losses` the places where frames are missing.
+    """
+
+    def __init__(self, sessions: Sessions, windows_ms: Sequence[int] = WINDOWS_MS) -> None:
+        if any(longer % shorter for shorter, longer in pairwise(windows_ms)):
+            raise Bug(f"windows must divide each other, are {windows_ms}")
+        self._windows_ms = tuple(windows_ms)
+        self._sessions: Int64s = sessions.table()
+        self._streams: dict[tuple[str, str], StreamState] = {}
+        self.ticks = 0
+        self.frames_of_lower_epoch = 0
+        self.frames_repeated = 0
+        self.losses = 0
+
+    def apply(self, frame: TickFrame) -> list[RowMessage]:
+        """Apply a frame and return the rows of the windows that it closes: one message per kind and MESSAGE_BYTES."""
+        key = (frame.source, frame.stream)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = StreamState(*key)
+        if frame.epoch < stream.epoch:
+            self.frames_of_lower_epoch += 1
+            return []
+        stream.epoch = frame.epoch
+        if frame.kind in KINDS:
+            self._ticks(stream, frame)
+            return list(row_messages(stream, stream.flows[frame.kind]))
+        if frame.clock is not None:
+            for kind, ts in frame.clock.items():
+                if kind in KINDS:
+                    self._flow(stream, kind).clock(ts)
+            return [message for flow in stream.flows.values() for message in row_messages(stream, flow)]
+        if frame.gap is not None:
+            self._gap(stream, frame.gap)
+        elif frame.kind == "status":
+            self._status(stream, frame)
+        return []
+
+    def _flow(self, stream: StreamState, kind: str) -> Flow:
+        if kind not in stream.flows:
+            stream.flows[kind] = Flow(kind, self._windows_ms, self._sessions, stream.marks)
+        return stream.flows[kind]
+
+    def _ticks(self, stream: StreamState, frame: TickFrame) -> None:
+        flow = self._flow(stream, frame.kind)
+        number = frame.frame
+        if number is None:
+            raise Bug(f"a frame of {frame.kind} without a number")
+        if frame.session == flow.session:
+            if number <= flow.frame:
+                self.frames_repeated += 1
+                return
+            is_loss = number != flow.frame + 1
+        elif flow.session is None:
+            is_loss = False
+        elif frame.resumes is None:
+            flow.begin_anew()
+            is_loss = number != 0
+        else:
+            is_loss = (frame.resumes.session, frame.resumes.frame) != (flow.session, flow.frame)
+        flow.session, flow.frame = frame.session, number
+        if is_loss:
+            self.losses += 1
+            flow.lose_all()
+        flow.take(frame)
+        self.ticks += len(frame)
+
+    def _gap(self, stream: StreamState, gap: Gap) -> None:
+        gaps = stream.marks.gaps
+        is_known = gap.id in gaps
+        if is_known and gap.state == "open":
+            return
+        gaps.pop(gap.id, None)
+        gaps[gap.id] = gap
+        bounded = [known.id for known in gaps.values() if known.state == "bounded"]
+        for gap_id in bounded[:-BOUNDED_GAPS]:
+            del gaps[gap_id]
+        for kind in gap.kinds:
+            if kind in KINDS:
+                self._flow(stream, kind).gap(gap, is_known=is_known)
+
+    def _status(self, stream: StreamState, frame: TickFrame) -> None:
+        letters = frame.columns["is_trading"].tobytes().decode("ascii")
+        symbols = frame.columns["symbol"].tolist()
+        undefined = {int(row) for row in frame.undefined.get("ts_event", ())}
+        times = np.where(np.isin(np.arange(len(letters)), list(undefined)), frame.ts_recv(), frame.ts_event()).tolist()
+        for letter, number, ts in zip(letters, symbols, times, strict=True):
+            if letter != "~" and frame.classes[number] in CLASSES_IN_SCOPE:
+                symbol = frame.symbols[number]
+                stream.marks.statuses[symbol] = ts, letter == "Y"
+                for flow in stream.flows.values():
+                    flow.set_status(symbol, ts, letter == "Y")
+
+    def copy(self) -> PartitionCopy:
+        """Copy the state as it is between two frames: quick, for the thread that applies frames."""
+        arrays = []
+        streams: list[dict[str, Any]] = []
+        for stream in self._streams.values():
+            flows: dict[str, Any] = {}
+            for kind, flow in stream.flows.items():
+                copies = packed(flow.arrays)
+                arrays += copies
+                flows[kind] = {
+                    "session": flow.session,
+                    "frame": flow.frame,
+                    "has_loss": flow.has_loss,
+                    "symbols": list(flow.slots),
+                    "lengths": [len(array) for array in copies],
+                }
+            streams.append(
+                {
+                    "source": stream.source,
+                    "stream": stream.stream,
+                    "epoch": stream.epoch,
+                    "gaps": [asdict(gap) for gap in stream.marks.gaps.values()],
+                    "statuses": stream.marks.statuses,
+                    "flows": flows,
+                }
+            )
+        counts = [self.ticks, self.frames_of_lower_epoch, self.frames_repeated, self.losses]
+        header = {"windows_ms": self._windows_ms, "counts": counts, "streams": streams}
+        return PartitionCopy(orjson.dumps(header), arrays)
+
+    @classmethod
+    def from_unpacker(cls, unpacker: Unpacker, sessions: Sessions) -> PartitionState:
+        """Return the state that was packed, to go on with these sessions."""
+        header = unpacker.header
+        state = cls(sessions, tuple(header["windows_ms"]))
+        state.ticks, state.frames_of_lower_epoch, state.frames_repeated, state.losses = header["counts"]
+        for saved in header["streams"]:
+            stream = StreamState(saved["source"], saved["stream"], saved["epoch"])
+            state._streams[stream.source, stream.stream] = stream
+            for gap in saved["gaps"]:
+                stream.marks.gaps[gap["id"]] = Gap(
+                    **{**gap, "kinds": tuple(gap["kinds"]), "symbols": tuple(gap["symbols"])}
+                )
+            stream.marks.statuses.update({symbol: (ts, on) for symbol, (ts, on) in saved["statuses"].items()})
+            for kind, part in saved["flows"].items():
+                flow = state._flow(stream, kind)
+                flow.session, flow.frame, flow.has_loss = part["session"], part["frame"], part["has_loss"]
+                flow.restore(part["symbols"], unpacked(unpacker, flow.arrays, part["lengths"]))
+        return state
+
+
+def unpack(data: bytes, sessions: Sessions) -> PartitionState:
+    """Return the state that `pack` wrote. Raises BadData on a foreign version and on damaged bytes."""
+    return PartitionState.from_unpacker(Unpacker(data), sessions)
+
+
+def row_messages(stream: StreamState, flow: Flow) -> Iterator[RowMessage]:
+    """Take a flow's rows, as messages of at most MESSAGE_BYTES (a single longer row has one of its own)."""
+    chunks = flow.rows()
+    if not chunks:
+        return
+    key = f"{stream.source}/{stream.stream}"
+    head = message_head(stream.source, stream.stream, flow.kind)
+    room = MESSAGE_BYTES - len(head) - 2
+    parts: list[bytes] = []
+    used = rows = 0
+    for data, ends in chunks:
+        start = first = 0
+        while first < len(ends):
+            last = int(np.searchsorted(ends, start + room - used, side="right"))
+            if last <= first and used:
+                yield RowMessage(key, head + b"".join(parts)[1:] + b"]}", rows)
+                parts, used, rows = [], 0, 0
+                continue
+            last = max(last, first + 1)
+            stop = int(ends[last - 1])
+            parts.append(data[start:stop])
+            used += stop - start
+            rows += last - first
+            start, first = stop, last
+    yield RowMessage(key, head + b"".join(parts)[1:] + b"]}", rows)

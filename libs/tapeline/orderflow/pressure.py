@@ -1,0 +1,420 @@
+"""Turn ticks into bid/ask pressure: one compiled call per frame.
+
+The metrics and their sources are those of version 1 (Cont, Kukanov, Stoikov 2014; Gould, Bonart 2016; Gatheral, Oomen
+2010; SEC MIDAS). What the definitions leave open is settled so:
+
+Events
+: An unfinished event ends, too, when the watermark closes a window of its symbol. A snapshot is one event whatever its
+  `ts_event`, opens no window, and replaces the book. It is complete when it ends; after a loss it must begin with R.
+  A record with an undefined `ts_event` is taken at its `ts_recv`. An event with R does not contribute.
+Two-sided
+: Both sides have orders. Time counts for `*_time_weighted` and for the mean of (qb+qa)/2 from a contributing event to
+  the next event, while the top is two-sided and neither locked nor crossed.
+At the close
+: The state after the symbol's last event before the window closes. `queue_imbalance`, `weighted_mid` and
+  `depth_imbalance_5` need a valid book then; sums and means over the window need it at each of its event ends as well.
+`book_valid`, `trade_valid`
+: The book was valid at every event end of the window and at its close (never for trades alone); no gap touches the
+  window. A window is touched if it is open when a gap begins that reaches into it, or overlaps a gap when it opens.
+`order_flow_imbalance`
+: Null, too, where no event of the window contributes.
+`added`, `cancelled`, `replaced`, `filled`
+: Over all events of the window, trading or not; not over snapshots.
+`weighted_mid`, `spread_time_weighted`
+: Rounded to whole 1e-9; ratios to nine decimals, half to even.
+`sweeps_*`
+: Counted when the second price prints, with what the aggressor printed before; never for side N. Without order ids an
+  aggressor is a run of trades of one `ts_event` and side.
+`reasons`
+: `crossed`, `locked`, `one_sided` tell of the ends of contributing events; `not_trading` of any event;
+  `unknown_order` of M, C of an order that is not in the book.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapeline.model.columns import F_LAST, F_MAYBE_BAD_BOOK, F_SNAPSHOT
+from tapeline.orderflow.book import change_level, clear_book, find, free_order, has_level_room, new_order, touch
+from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.events import begin_event, begin_snapshot, close_due, end_event, end_open_event
+from tapeline.orderflow.layout import (
+    BAD_BOOK,
+    BUY,
+    CLEARED,
+    CUMULATES,
+    CUMULATIVE,
+    DONE,
+    END,
+    EVENT,
+    EVENT_FLAGS,
+    EVENT_LEVEL,
+    EVENT_TS,
+    IS_UNKNOWN_ORDER,
+    L1,
+    LIVE,
+    MBO,
+    MODIFY_UNKNOWN,
+    NEED_LEVELS,
+    NEED_ORDERS,
+    NEED_PRINTS,
+    NEED_ROWS,
+    NEXT_DEADLINE,
+    NO_ASK,
+    NO_BID,
+    NO_EVENT,
+    NULL,
+    ORDER_FILLS,
+    ORDER_KEY,
+    ORDER_OWNER,
+    ORDER_SIZE,
+    ORDERS_FREE,
+    ORDERS_USED,
+    POSITION,
+    PRINT_NEXT,
+    PRINT_ORDER_ID,
+    PRINT_PRICE,
+    PRINT_SIDE,
+    PRINT_SWEEPS,
+    PRINT_VOLUME,
+    PRINTS,
+    PRINTS_FREE,
+    PRINTS_USED,
+    QUOTED,
+    QUOTED_TOP,
+    REASONS,
+    ROWS_USED,
+    RUN_PRICE,
+    RUN_SIDE,
+    RUN_SWEEPS,
+    RUN_TS,
+    RUN_VOLUME,
+    SELL,
+    SLOTS,
+    SNAPSHOT,
+    SWEEP_VOLUME,
+    SWEEPS_BUY,
+    SWEEPS_SELL,
+    TRADE,
+    UNSIGNED,
+    WATERMARK,
+    Arrays,
+    Int64s,
+)
+from tapeline.orderflow.windows import row_of
+
+ADD: Final = ord("A")
+CANCEL: Final = ord("C")
+MODIFY: Final = ord("M")
+CLEAR: Final = ord("R")
+TRADED: Final = ord("T")
+FILL: Final = ord("F")
+BUYER: Final = ord("B")
+SELLER: Final = ord("A")
+NOBODY: Final = ord("N")
+
+
+@inlined
+def advance_watermark(a: Arrays, ts: int, kind: int) -> None:
+    """Raise the watermark to `ts` and close what it has passed."""
+    if ts > a.flow[WATERMARK]:
+        a.flow[WATERMARK] = ts
+        if ts >= a.flow[NEXT_DEADLINE]:
+            close_due(a, kind)
+
+
+@inlined
+def add_volume(a: Arrays, slot: int, row: int, side: int, size: int) -> None:
+    """Add a trade to its window and to the session's delta."""
+    if side == BUYER:
+        a.sums[row, BUY] += size
+    elif side == SELLER:
+        a.sums[row, SELL] += size
+        size = -size
+    else:
+        a.sums[row, UNSIGNED] += size
+        return
+    if a.symbols[slot, EVENT_FLAGS] & CUMULATES:
+        a.symbols[slot, CUMULATIVE] += size
+
+
+@inlined
+def add_print(a: Arrays, slot: int, row: int, side: int, price: int, size: int, order_id: int) -> None:
+    """Add a trade to its aggressor; an aggressor that prints at a second price has swept."""
+    prints = a.prints
+    at = a.symbols[slot, PRINTS]
+    while at != END and prints[at, PRINT_ORDER_ID] != order_id:
+        at = prints[at, PRINT_NEXT]
+    if at == END:
+        at = a.flow[PRINTS_FREE]
+        if at >= 0:
+            a.flow[PRINTS_FREE] = prints[at, PRINT_NEXT]
+        else:
+            at = a.flow[PRINTS_USED]
+            a.flow[PRINTS_USED] = at + 1
+        prints[at, PRINT_ORDER_ID] = order_id
+        prints[at, PRINT_SIDE] = side
+        prints[at, PRINT_PRICE] = price
+        prints[at, PRINT_VOLUME] = size
+        prints[at, PRINT_SWEEPS] = 0
+        prints[at, PRINT_NEXT] = a.symbols[slot, PRINTS]
+        a.symbols[slot, PRINTS] = at
+        return
+    prints[at, PRINT_VOLUME] += size
+    if prints[at, PRINT_SWEEPS]:
+        a.sums[row, SWEEP_VOLUME] += size
+    elif price != prints[at, PRINT_PRICE]:
+        prints[at, PRINT_SWEEPS] = 1
+        a.sums[row, SWEEPS_BUY if prints[at, PRINT_SIDE] == BUYER else SWEEPS_SELL] += 1
+        a.sums[row, SWEEP_VOLUME] += prints[at, PRINT_VOLUME]
+
+
+@inlined
+def add_to_run(a: Arrays, slot: int, row: int, ts: int, side: int, price: int, size: int) -> None:
+    """Add a trade to the run of trades of one `ts_event` and side that stands for an aggressor."""
+    symbols = a.symbols
+    if ts != symbols[slot, RUN_TS] or side != symbols[slot, RUN_SIDE]:
+        symbols[slot, RUN_TS] = ts
+        symbols[slot, RUN_SIDE] = side
+        symbols[slot, RUN_PRICE] = price
+        symbols[slot, RUN_VOLUME] = size
+        symbols[slot, RUN_SWEEPS] = 0
+        return
+    symbols[slot, RUN_VOLUME] += size
+    if side == NOBODY:
+        return
+    if symbols[slot, RUN_SWEEPS]:
+        a.sums[row, SWEEP_VOLUME] += size
+    elif price != symbols[slot, RUN_PRICE]:
+        symbols[slot, RUN_SWEEPS] = 1
+        a.sums[row, SWEEPS_BUY if side == BUYER else SWEEPS_SELL] += 1
+        a.sums[row, SWEEP_VOLUME] += symbols[slot, RUN_VOLUME]
+
+
+@inlined
+def rest(a: Arrays, slot: int, row: int, action: int, side: int, key: int, size: int, order_id: int) -> None:
+    """Apply A or M: the order rests with this side, price and size, whether it was known or not."""
+    orders = a.orders
+    is_live = a.symbols[slot, EVENT] == LIVE
+    order = find(a, order_id, slot)
+    if order < 0:
+        if action == MODIFY:
+            a.sums[row, MODIFY_UNKNOWN] += 1
+        order = new_order(a, order_id, slot)
+    if is_live:
+        touch(a, order, slot)
+    owner = orders[order, ORDER_OWNER]
+    old_side, old_key, old_size = owner & 1, orders[order, ORDER_KEY], orders[order, ORDER_SIZE]
+    orders[order, ORDER_OWNER] = (owner & ~1) | side
+    orders[order, ORDER_KEY] = key
+    orders[order, ORDER_SIZE] = size
+    if old_size > 0 and (old_key != key or old_side != side):
+        change_level(a, slot, old_side, old_key, -old_size)
+        old_size = 0
+    change_level(a, slot, side, key, size - old_size)
+    if size == 0 and not is_live:
+        free_order(a, order, slot)
+
+
+@inlined
+def cancel(a: Arrays, slot: int, row: int, size: int, order_id: int) -> None:
+    """Apply C: take `size`, or all where it is not defined (NULL), from an order."""
+    orders = a.orders
+    order = find(a, order_id, slot)
+    if order < 0:
+        a.sums[row, REASONS] |= IS_UNKNOWN_ORDER
+        return
+    is_live = a.symbols[slot, EVENT] == LIVE
+    if is_live:
+        touch(a, order, slot)
+    old_size = orders[order, ORDER_SIZE]
+    gone = old_size if size == NULL else min(size, old_size)
+    orders[order, ORDER_SIZE] = old_size - gone
+    change_level(a, slot, orders[order, ORDER_OWNER] & 1, orders[order, ORDER_KEY], -gone)
+    if old_size == gone and not is_live:
+        free_order(a, order, slot)
+
+
+@inlined
+def has_row_room(a: Arrays) -> bool:
+    """Say whether every window that is open could close."""
+    return bool(a.flow[ROWS_USED] + a.flow[SLOTS] * len(a.windows_ns) <= len(a.rows))
+
+
+@inlined
+def ends_before(a: Arrays, slot: int, ts: int, is_snapshot: bool) -> bool:
+    """Say whether the symbol's open event ends before a record."""
+    event = a.symbols[slot, EVENT]
+    return (event == LIVE and (is_snapshot or a.symbols[slot, EVENT_TS] != ts)) or (
+        event == SNAPSHOT and not is_snapshot
+    )
+
+
+@kernel
+def take_mbo(
+    a: Arrays,
+    begin: int,
+    ts_base: int,
+    slots: Int64s,
+    ts_event: Int64s,
+    symbol: Int64s,
+    action_letters: Int64s,
+    side_letters: Int64s,
+    prices: Int64s,
+    sizes: Int64s,
+    order_ids: Int64s,
+    record_flags: Int64s,
+) -> int:
+    """Apply the records [begin, n) of an mbo frame; undefined prices and sizes are NULL, slots out of scope -1.
+
+    Returns DONE, or what there is no room for before the record at `flow[POSITION]`: make room and call again.
+    """
+    for i in range(begin, len(ts_event)):
+        slot = slots[symbol[i]]
+        flags = record_flags[i]
+        is_snapshot = flags & F_SNAPSHOT != 0
+        ts = ts_base + ts_event[i]
+        action = action_letters[i]
+        if not has_row_room(a):
+            a.flow[POSITION] = i
+            return NEED_ROWS
+        if slot < 0:
+            if not is_snapshot:
+                advance_watermark(a, ts, MBO)
+            continue
+        side = 0 if side_letters[i] == BUYER else 1
+        rests = action in (ADD, MODIFY) and prices[i] != NULL and sizes[i] != NULL and side_letters[i] != NOBODY
+        if rests:
+            if a.flow[ORDERS_FREE] < 0 and a.flow[ORDERS_USED] == len(a.orders):
+                a.flow[POSITION] = i
+                return NEED_ORDERS
+            if not has_level_room(a, slot, side):
+                a.flow[POSITION] = i
+                return NEED_LEVELS
+        elif action == TRADED and a.flow[PRINTS_FREE] < 0 and a.flow[PRINTS_USED] == len(a.prints):
+            a.flow[POSITION] = i
+            return NEED_PRINTS
+
+        if ends_before(a, slot, ts, is_snapshot):
+            end_open_event(a, slot, MBO)
+        if not is_snapshot:
+            advance_watermark(a, ts, MBO)
+        if a.symbols[slot, EVENT] == NO_EVENT:
+            if is_snapshot:
+                begin_snapshot(a, slot, action, MBO)
+            else:
+                begin_event(a, slot, ts, MBO)
+        row = row_of(a, slot, a.symbols[slot, EVENT_LEVEL])
+        size = sizes[i]
+        if rests:
+            rest(a, slot, row, action, side, prices[i] if side == 0 else -prices[i], size, order_ids[i])
+        elif action == CANCEL:
+            cancel(a, slot, row, size, order_ids[i])
+        elif action == TRADED:
+            if size != NULL:
+                add_volume(a, slot, row, side_letters[i], size)
+                if order_ids[i] != 0 and side_letters[i] != NOBODY:
+                    add_print(a, slot, row, side_letters[i], prices[i], size, order_ids[i])
+        elif action == FILL:
+            order = find(a, order_ids[i], slot)
+            if order >= 0 and size != NULL and not is_snapshot:
+                touch(a, order, slot)
+                a.orders[order, ORDER_FILLS] += size
+        elif action == CLEAR:
+            clear_book(a, slot)
+            a.symbols[slot, EVENT_FLAGS] |= CLEARED
+        if flags & F_MAYBE_BAD_BOOK:
+            a.symbols[slot, EVENT_FLAGS] |= BAD_BOOK
+        if flags & F_LAST:
+            end_event(a, slot, MBO)
+    return DONE
+
+
+@kernel
+def take_l1(
+    a: Arrays,
+    begin: int,
+    ts_base: int,
+    slots: Int64s,
+    ts_event: Int64s,
+    symbol: Int64s,
+    action_letters: Int64s,
+    side_letters: Int64s,
+    prices: Int64s,
+    sizes: Int64s,
+    bid_prices: Int64s,
+    bid_sizes: Int64s,
+    ask_prices: Int64s,
+    ask_sizes: Int64s,
+    record_flags: Int64s,
+) -> int:
+    """Apply the rows [begin, n) of an l1 frame, as `take_mbo`; a T carries the top before the trade: volume only."""
+    for i in range(begin, len(ts_event)):
+        slot = slots[symbol[i]]
+        flags = record_flags[i]
+        is_snapshot = flags & F_SNAPSHOT != 0
+        ts = ts_base + ts_event[i]
+        action = action_letters[i]
+        if not has_row_room(a):
+            a.flow[POSITION] = i
+            return NEED_ROWS
+        if slot >= 0 and ends_before(a, slot, ts, is_snapshot):
+            end_open_event(a, slot, L1)
+        if not is_snapshot:
+            advance_watermark(a, ts, L1)
+        if slot < 0:
+            continue
+        symbols = a.symbols
+        if symbols[slot, EVENT] == NO_EVENT:
+            if is_snapshot:
+                begin_snapshot(a, slot, action, L1)
+            else:
+                begin_event(a, slot, ts, L1)
+        if action == TRADED:
+            if sizes[i] != NULL:
+                row = row_of(a, slot, symbols[slot, EVENT_LEVEL])
+                add_volume(a, slot, row, side_letters[i], sizes[i])
+                add_to_run(a, slot, row, ts, side_letters[i], prices[i], sizes[i])
+        elif action != FILL:
+            has_bid, has_ask = bid_prices[i] != NULL, ask_prices[i] != NULL
+            symbols[slot, QUOTED_TOP] = bid_prices[i] if has_bid else NO_BID
+            symbols[slot, QUOTED_TOP + 1] = bid_sizes[i] if has_bid else 0
+            symbols[slot, QUOTED_TOP + 2] = ask_prices[i] if has_ask else NO_ASK
+            symbols[slot, QUOTED_TOP + 3] = ask_sizes[i] if has_ask else 0
+            symbols[slot, EVENT_FLAGS] |= QUOTED | CLEARED if action == CLEAR else QUOTED
+        if flags & F_MAYBE_BAD_BOOK:
+            symbols[slot, EVENT_FLAGS] |= BAD_BOOK
+        if flags & F_LAST:
+            end_event(a, slot, L1)
+    return DONE
+
+
+@kernel
+def take_trades(
+    a: Arrays,
+    begin: int,
+    ts_base: int,
+    slots: Int64s,
+    ts_event: Int64s,
+    symbol: Int64s,
+    side_letters: Int64s,
+    prices: Int64s,
+    sizes: Int64s,
+) -> int:
+    """Apply the rows [begin, n) of a trade frame, as `take_mbo`; each row is an event."""
+    for i in range(begin, len(ts_event)):
+        slot = slots[symbol[i]]
+        ts = ts_base + ts_event[i]
+        if not has_row_room(a):
+            a.flow[POSITION] = i
+            return NEED_ROWS
+        advance_watermark(a, ts, TRADE)
+        if slot < 0:
+            continue
+        begin_event(a, slot, ts, TRADE)
+        if sizes[i] != NULL:
+            row = row_of(a, slot, a.symbols[slot, EVENT_LEVEL])
+            add_volume(a, slot, row, side_letters[i], sizes[i])
+            add_to_run(a, slot, row, ts, side_letters[i], prices[i], sizes[i])
+        end_event(a, slot, TRADE)
+    return DONE
