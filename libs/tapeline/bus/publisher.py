@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -27,13 +28,15 @@ _POLL_EVERY_MESSAGES: Final = 16
 _PURGE_POLLS: Final = 100
 
 _log = logging.getLogger("tapeline.bus.publisher")
+# librdkafka calls this setting experimental, once per producer; the tests hold it to what it is here for.
+_log.addFilter(lambda record: "enable.gapless.guarantee is experimental" not in record.getMessage())
 
 
 class Publisher:
     """Publishes messages to any topics of one cluster. Make it, and use it, inside one running event loop.
 
     `max_queue_messages` and `max_queue_bytes` (keys and values) bound what is handed over and not yet acknowledged;
-    `publish` waits at the bound, and gives up after `stall_limit_s` without room. `linger_ms` trades latency for
+    `publish` waits at the bound, and gives up after `stall_limit_s` without a delivery. `linger_ms` trades latency for
     fewer, larger requests. After the first failed delivery everything queued is purged and the publisher is dead: what
     is on the tape is then a prefix of what was published, and the caller resumes as after a kill.
     """
@@ -97,8 +100,8 @@ class Publisher:
         """Hand `value` to Kafka, after waiting for room if the queue is full. `topic` is the name on the broker.
 
         Messages of one key keep the order of the calls. `on_delivered` is called once Kafka has the message.
-        Raises DeliveryFailed if there was no room for `stall_limit_s`, or an earlier message could not be delivered;
-        BadData if the value is larger than `max_message_bytes`.
+        Raises DeliveryFailed if nothing was delivered for `stall_limit_s` while it waited, or an earlier message could
+        not be delivered; BadData if the value is larger than `max_message_bytes`.
         """
         if self._failure is not None:
             raise self._failure
@@ -113,13 +116,12 @@ class Publisher:
             raise self._fail(error.args[0].str()) from None
         self.queued_messages += 1
         self.queued_bytes += size
+        self._arm()
         self._since_poll += 1
         if self._since_poll >= _POLL_EVERY_MESSAGES:
             self._poll()
             # A caller that never waits would keep every other task of the loop from running.
             await asyncio.sleep(0)
-        elif self._timer is None:
-            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
 
     async def deliver(self, topic: str, key: str, value: bytes, deadline_s: float) -> tuple[int, int]:
         """Publish `value`; return its partition and offset. Raises DeliveryFailed after `deadline_s` without them."""
@@ -146,23 +148,20 @@ class Publisher:
 
     async def close(self, deadline_s: float) -> int:
         """Flush, give up what is not delivered by then, and return the number of messages Kafka did not acknowledge."""
-        try:
-            await self.flush(deadline_s)
-        except DeliveryFailed:
-            return self._undelivered
-        if self.queued_messages:
-            self._fail(f"closed after {deadline_s:g} s with messages undelivered")
+        with suppress(DeliveryFailed):
+            if await self.flush(deadline_s):
+                self._fail(f"closed after {deadline_s:g} s with messages undelivered")
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._producer.close()
         return self._undelivered
 
     async def _room(self) -> None:
         self.waits += 1
         metrics.PUBLISHER_WAITS.inc()
-        deadline = self._loop.time() + self._stall_limit_s
         while self.queued_messages >= self.max_queue_messages or self.queued_bytes >= self.max_queue_bytes:
-            if not await self._progressed(deadline):
+            if not await self._progressed(self._loop.time() + self._stall_limit_s):
                 raise self._fail(f"nothing was taken for {self._stall_limit_s:g} s: {self._last_error}")
 
     async def _progressed(self, deadline: float) -> bool:
@@ -170,8 +169,7 @@ class Publisher:
         if self._failure is not None:
             raise self._failure
         self._progress.clear()
-        if self._timer is None:
-            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+        self._arm()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._progress.wait()
@@ -181,25 +179,36 @@ class Publisher:
             raise self._failure
         return True
 
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+
     def _on_timer(self) -> None:
         self._timer = None
         self._poll()
         if self.queued_messages:
-            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._on_timer)
+            self._arm()
 
     def _poll(self) -> None:
         self._since_poll = 0
-        if self._producer.poll(0):
-            self._progress.set()
+        self._serve(0.0)
         metrics.PUBLISHER_QUEUED_BYTES.set(self.queued_bytes)
         if self._fault is not None and self._failure is None:
             self._fail(self._fault)
+
+    def _serve(self, timeout_s: float) -> None:
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:
+            # A fatal error is raised here as well; the reports that come with it are still served by the next call.
+            self._on_error(error.args[0])
 
     def _on_delivery(
         self, size: int, on_delivered: OnDelivered | None, error: KafkaError | None, message: Message
     ) -> None:
         self.queued_messages -= 1
         self.queued_bytes -= size
+        self._progress.set()
         topic = message.topic() or ""
         if error is not None:
             self._undelivered += 1
@@ -222,7 +231,7 @@ class Publisher:
         for _ in range(_PURGE_POLLS):
             if not self.queued_messages:
                 break
-            self._producer.poll(0.05)
+            self._serve(0.05)
         self._undelivered += self.queued_messages
         self._failure = DeliveryFailed(f"Kafka did not take {self._undelivered} messages: {fault}", self._undelivered)
         self._progress.set()

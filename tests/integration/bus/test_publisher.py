@@ -1,0 +1,162 @@
+"""The publisher against a real broker: order, backpressure, honest counts, typed failures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from tapeline_cli.local_broker import LocalBroker
+
+from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.log import Log
+from tapeline.bus.publisher import Publisher
+from tapeline.errors import BadData, DeliveryFailed
+
+KIB = 1024
+
+
+def values_of(bootstrap: str, topic: str, partition: int = 0) -> list[bytes]:
+    with Log(bootstrap, "test") as log:
+        first, end = log.bounds(topic, partition)
+        return [message.value() or b"" for message in log.read(topic, partition, first, end)]
+
+
+@contextmanager
+def stopped(broker: LocalBroker) -> Iterator[None]:
+    """The broker's process is stopped, as one that hangs; and goes on afterwards."""
+    state = broker.running()
+    assert state is not None
+    assert state.pid is not None
+    os.kill(state.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(state.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def topic(own_broker: LocalBroker, request: pytest.FixtureRequest) -> str:
+    """A topic of one partition on the test's own broker."""
+    name = str(request.node.name)
+    admin = AdminClient({"bootstrap.servers": address(own_broker)})
+    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    return name
+
+
+def address(broker: LocalBroker) -> str:
+    state = broker.state()
+    assert state is not None
+    return state.bootstrap_servers
+
+
+async def test_messages_arrive_in_order_with_their_offsets(publisher: Publisher, cluster: str) -> None:
+    topic = namespaced("md.feed-events.v1")
+    offsets: list[int] = []
+    for number in range(1_000):
+        await publisher.publish(topic, "a", b"%d" % number, lambda _, offset: offsets.append(offset))
+    assert await publisher.flush(20.0) == 0
+    assert offsets == list(range(1_000))
+    assert values_of(cluster, topic) == [b"%d" % number for number in range(1_000)]
+    assert publisher.queued_messages == publisher.queued_bytes == 0
+
+
+async def test_a_single_message_is_delivered_without_a_flush(publisher: Publisher) -> None:
+    for _ in range(40):
+        partition, offset = await publisher.deliver(namespaced("md.feed-events.v1"), "a", b"x", 10.0)
+        assert partition == 0
+    assert offset == 39
+
+
+async def test_every_message_is_noticed_whatever_the_pace(publisher: Publisher) -> None:
+    for count in range(1, 40):
+        arrived = asyncio.Event()
+        for left in reversed(range(count)):
+            last = None if left else lambda *_: arrived.set()
+            await publisher.publish(namespaced("md.feed-events.v1"), "a", b"x", last)
+        await asyncio.wait_for(arrived.wait(), 10.0)
+
+
+async def test_a_broker_that_hangs_stops_the_caller_and_loses_nothing(own_broker: LocalBroker, topic: str) -> None:
+    publisher = Publisher(address(own_broker), "test", max_queue_bytes=256 * KIB, stall_limit_s=60.0)
+    await publisher.deliver(topic, "a", b"first", 20.0)
+    sent = 0
+
+    async def publish_all() -> None:
+        nonlocal sent
+        for number in range(500):
+            await publisher.publish(topic, "a", b"%d" % number + b"." * 4 * KIB)
+            sent += 1
+
+    with stopped(own_broker):
+        task = asyncio.create_task(publish_all())
+        async with asyncio.timeout(20):
+            while not publisher.waits:
+                await asyncio.sleep(0.01)
+        held = sent
+        # Room never comes while the broker hangs; memory stays within the bound and one message.
+        done, _ = await asyncio.wait([task], timeout=1.0)
+        assert not done
+        assert sent == held < 100
+        assert publisher.queued_bytes <= 260 * KIB
+        assert await publisher.flush(0.2) == held
+    await asyncio.wait_for(task, 60.0)
+    assert await publisher.flush(60.0) == 0
+    numbers = [int(value.split(b".")[0]) for value in values_of(address(own_broker), topic)[1:]]
+    assert numbers == list(range(500))
+    assert publisher.waits > 0
+    assert await publisher.close(5.0) == 0
+
+
+async def test_closing_in_time_counts_what_was_not_taken(own_broker: LocalBroker, topic: str) -> None:
+    publisher = Publisher(address(own_broker), "test")
+    await publisher.deliver(topic, "a", b"taken", 20.0)
+    with stopped(own_broker):
+        for number in range(37):
+            await publisher.publish(topic, "a", b"%d" % number)
+        assert await publisher.close(0.5) == 37
+        with pytest.raises(DeliveryFailed):
+            await publisher.publish(topic, "a", b"late")
+
+
+async def test_a_stall_beyond_the_limit_gives_up_on_everything(own_broker: LocalBroker, topic: str) -> None:
+    publisher = Publisher(address(own_broker), "test", max_queue_messages=10, stall_limit_s=0.5)
+    await publisher.deliver(topic, "a", b"taken", 20.0)
+    with stopped(own_broker):
+        for number in range(10):
+            await publisher.publish(topic, "a", b"%d" % number)
+        with pytest.raises(DeliveryFailed) as caught:
+            await publisher.publish(topic, "a", b"one too many")
+        assert caught.value.undelivered == 10
+        with pytest.raises(DeliveryFailed):
+            await publisher.flush(1.0)
+        assert await publisher.close(1.0) == 10
+    # What is on the tape is a prefix of what was published.
+    values = values_of(address(own_broker), topic)
+    assert values == [b"taken", *(b"%d" % number for number in range(len(values) - 1))]
+
+
+async def test_a_message_that_kafka_refuses_ends_the_publisher(cluster: str) -> None:
+    publisher = Publisher(cluster, "test", max_message_bytes=3_000_000)
+    topic = namespaced("md.feed-events.v1")
+    await publisher.deliver(topic, "a", b"taken", 20.0)
+    too_large = os.urandom(2_000_000)
+    with pytest.raises(DeliveryFailed, match="md.feed-events"):
+        await publisher.deliver(topic, "a", too_large, 20.0)
+    with pytest.raises(DeliveryFailed):
+        await publisher.publish(topic, "a", b"later")
+    assert await publisher.close(5.0) == 1
+    assert values_of(cluster, topic) == [b"taken"]
+
+
+async def test_a_value_above_the_limit_is_bad_data_and_nothing_else_is_lost(publisher: Publisher) -> None:
+    topic = namespaced("md.feed-events.v1")
+    await publisher.publish(topic, "a", b"before")
+    with pytest.raises(BadData, match="value"):
+        await publisher.publish(topic, "a", b"x" * 1_000_001)
+    await publisher.publish(topic, "a", b"after")
+    assert await publisher.flush(20.0) == 0
