@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from tapeline_cli.local_broker import LocalBroker, state_folder
 
 from tapeline.bus.publisher import Publisher
 from tapeline.bus.topics import apply_topics, load_topics
+from tapeline_cli.local_broker import LocalBroker, state_folder
 
 
 @pytest.fixture
