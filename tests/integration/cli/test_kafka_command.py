@@ -70,6 +70,11 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def assert_nothing_is_left(state: Path) -> None:
+    assert not (state / "kafka.json").exists()
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(state) in " ".join(p.info["cmdline"] or [])]
+
+
 def test_up_twice_status_and_down(state: Path) -> None:
     assert run(state, "status").returncode == 1
 
@@ -113,18 +118,29 @@ def test_a_taken_port_is_avoided_and_the_new_one_remembered(state: Path) -> None
     assert port_of(run_json(state, "up")) == other
 
 
-@pytest.mark.parametrize("whose", ["a stranger's", "nobody's"])
-def test_a_stale_pid_is_neither_trusted_nor_killed(state: Path, whose: str) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait(10)
-    pid = os.getpid() if whose == "a stranger's" else ended.pid
+def write_stale(state: Path, pid: int) -> None:
     stale = {"bootstrap_servers": "127.0.0.1:1", "pid": pid, "version": "1.0", "started": "2020-01-01T00:00:00+00:00"}
     (state / "kafka.json").write_text(json.dumps(stale))
-    assert run(state, "status").returncode == 1
 
-    up = run_json(state, "up")
-    assert up["pid"] != pid
-    prove_writable(up["bootstrap_servers"], timeout_s=10.0)
+
+def test_the_pid_of_a_stranger_is_neither_trusted_nor_killed(state: Path) -> None:
+    with subprocess.Popen(["sleep", "300"]) as stranger:
+        write_stale(state, stranger.pid)
+        assert run(state, "status").returncode == 1
+        assert run_json(state, "down")["running"] is False
+        write_stale(state, stranger.pid)
+        up = run_json(state, "up")
+        prove_writable(up["bootstrap_servers"], timeout_s=10.0)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_the_pid_of_nobody_is_not_trusted(state: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait(10)
+    write_stale(state, ended.pid)
+    assert run(state, "status").returncode == 1
+    assert run_json(state, "up")["pid"] != ended.pid
 
 
 def test_up_after_the_broker_was_killed(state: Path) -> None:
@@ -150,8 +166,13 @@ def test_a_failed_start_names_the_log_and_leaves_nothing(state: Path) -> None:
     assert str(state / "kafka" / "broker.log") in done.stderr
     assert "configured node id matches" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (state / "kafka.json").exists()
-    assert not [p for p in psutil.process_iter(["cmdline"]) if str(state) in " ".join(p.info["cmdline"] or [])]
+    assert_nothing_is_left(state)
+
+
+def test_a_start_that_takes_too_long_is_given_up(state: Path) -> None:
+    with pytest.raises(BrokerUnavailable, match="did not listen within 0.01 s"):
+        LocalBroker(state).start(timeout_s=0.01)
+    assert_nothing_is_left(state)
 
 
 def test_no_java_is_told_in_one_line_with_the_remedy(state: Path) -> None:
