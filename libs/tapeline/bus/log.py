@@ -15,6 +15,9 @@ from tapeline.errors import BrokerUnavailable, Retryable, TopicMismatch
 
 BATCH_MESSAGES: Final = 100
 _QUEUE_KIB: Final = 16 * 1024
+_LEADER_WAIT_S: Final = 0.05
+# Right after a topic was made, or a broker went, a partition has no leader for a moment.
+_NO_LEADER_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 _log = logging.getLogger("tapeline.bus.log")
 
@@ -76,15 +79,18 @@ class Log:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that is still kept and the offset after the last message."""
-        try:
-            bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._timeout_s)
-        except KafkaException as error:
-            raise self._unavailable(error) from None
-        if bounds is None:
-            raise BrokerUnavailable(
-                f"{self._bootstrap} did not tell the end of {topic}/{partition}: {self._last_error}"
-            )
-        return bounds
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                bounds = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._timeout_s)
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                    raise self._unavailable(error) from None
+                time.sleep(_LEADER_WAIT_S)
+                continue
+            if bounds is None:
+                raise BrokerUnavailable(f"{self._bootstrap} gave no end of {topic}/{partition}: {self._last_error}")
+            return bounds
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Make `fetch` continue at these offsets, and nowhere else."""

@@ -97,7 +97,7 @@ async def test_a_broker_that_hangs_stops_the_caller_and_loses_nothing(own_broker
     with stopped(own_broker):
         task = asyncio.create_task(publish_all())
         async with asyncio.timeout(20):
-            while not publisher.waits:
+            while not publisher.waits:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         held = sent
         # Room never comes while the broker hangs; memory stays within the bound and one message.
