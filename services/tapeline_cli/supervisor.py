@@ -7,9 +7,11 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +73,7 @@ class Supervisor:
                 stderr=output,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -104,5 +106,10 @@ def failure(child: Child) -> ProcessFailed:
     return ProcessFailed(f"{child.name} ended with {child.process.returncode}; {child.log} says: " + " | ".join(lines))
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
+    if sys.platform != "linux":
+        return
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # It may have been killed before the kernel was asked.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -7,6 +7,7 @@ import sys
 
 from tapeline.errors import TapelineError
 from tapeline.feed.service import serve
+from tapeline.feed.writer import Totals
 from tapeline.ops.logs import configure_logs
 from tapeline_saved.settings import SavedSettings
 from tapeline_saved.source import SavedSource
@@ -17,7 +18,7 @@ def main() -> int:
     try:
         configure_logs("saved")
         settings = SavedSettings.load()
-        asyncio.run(serve(SavedSource(settings), settings))
+        asyncio.run(serve(SavedSource(settings), settings, Totals()))
     except TapelineError as error:
         sys.stderr.write(f"tapeline-saved: {error}\n")
         return error.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -13,6 +12,7 @@ from tapeline.errors import Misconfigured
 from tapeline.feed.dbn import DbnReader, open_dbn
 
 STANDARD_INPUT: Final = "-"
+_STANDARD_INPUT_DESCRIPTOR: Final = 0
 _SUFFIXES: Final = (".dbn", ".dbn.zst")
 
 
@@ -22,11 +22,14 @@ def find_files(path: str) -> list[Path]:
     Raises Misconfigured where there is none, BadData where one of several cannot be DBN.
     """
     given = Path(path)
-    if not given.exists():
-        raise Misconfigured(f"{path}: there is no such file or folder")
-    if not given.is_dir():
-        return [given]
-    files = [file for file in sorted(given.iterdir()) if file.is_file() and file.name.endswith(_SUFFIXES)]
+    with _readable(given):
+        if not given.exists():
+            raise Misconfigured(f"{path}: there is no such file or folder")
+        if given.is_file():
+            return [given]
+        if not given.is_dir():
+            raise Misconfigured(f"{path}: a pipe or device can be read only once; hand it over as standard input")
+        files = [file for file in sorted(given.iterdir()) if file.is_file() and file.name.endswith(_SUFFIXES)]
     if not files:
         raise Misconfigured(f"{path}: holds no file that ends in {' or '.join(_SUFFIXES)}")
     if len(files) == 1:
@@ -35,18 +38,24 @@ def find_files(path: str) -> list[Path]:
 
 
 def open_standard_input() -> DbnReader:
-    """Return a reader of standard input; it waits for the head. Raises BadData where it does not begin as DBN does."""
-    return DbnReader(FileIO(sys.stdin.fileno(), "rb", closefd=False), "standard input")
+    """Return a reader of standard input; waits for its head. Raises Misconfigured or BadData as `open_file` does."""
+    with _readable("standard input"):
+        return DbnReader(FileIO(_STANDARD_INPUT_DESCRIPTOR, "rb", closefd=False), "standard input")
 
 
 @contextmanager
 def open_file(path: Path) -> Iterator[DbnReader]:
     """Open a file. Raises Misconfigured where it cannot be read, BadData where it does not begin as DBN does."""
+    with _readable(path), open_dbn(path) as reader:
+        yield reader
+
+
+@contextmanager
+def _readable(what: Path | str) -> Iterator[None]:
     try:
-        with open_dbn(path) as reader:
-            yield reader
+        yield
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from None
+        raise Misconfigured(f"{what}: cannot be read: {error.strerror}") from None
 
 
 def _start_ns(path: Path) -> int:

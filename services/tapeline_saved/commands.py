@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tapeline.feed.service import serve
+from tapeline.feed.writer import Totals
 from tapeline.ops.logs import configure_logs
-from tapeline_saved.client import STANDARD_INPUT
 from tapeline_saved.settings import SavedSettings
 from tapeline_saved.source import SavedSource
 
@@ -27,7 +27,9 @@ def replay(
     loop: Annotated[bool, typer.Option("--loop", help="Replay for ever.")] = False,
     rebase: Annotated[bool, typer.Option("--rebase", help="Shift each pass so that it begins now.")] = False,
     stream: Annotated[str | None, typer.Option(help="Name of the stream; default: dataset and symbol.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="End with one JSON object per stream.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object per stream, even after an error.")
+    ] = False,
 ) -> None:
     """Put a saved DBN file on the tape.
 
@@ -44,24 +46,31 @@ def replay(
             "health_port": 0,
         }
     )
+    totals = Totals()
     began_s = time.monotonic()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        totals = asyncio.run(serve(SavedSource(settings, _Shower(progress)), settings))
-    seconds = round(time.monotonic() - began_s, 3)
-    for name, ticks in totals.ticks.items():
-        report = {"file": file, "stream": name, "ticks": ticks, "frames": totals.frames[name], "seconds": seconds}
+    try:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        ) as progress:
+            asyncio.run(serve(SavedSource(settings, _Shower(progress)), settings, totals))
+    finally:
+        _report(file, totals, round(time.monotonic() - began_s, 3), json=json)
+
+
+def _report(file: str, totals: Totals, seconds: float, *, json: bool) -> None:
+    for stream, ticks in totals.ticks.items():
+        frames = totals.frames[stream]
         if json:
-            sys.stdout.write(orjson.dumps(report).decode() + "\n")
+            document = {"file": file, "stream": stream, "ticks": ticks, "frames": frames, "seconds": seconds}
+            sys.stdout.write(orjson.dumps(document).decode() + "\n")
         else:
-            sys.stdout.write(f"{file} -> {name}: {ticks:,} ticks in {report['frames']:,} frames, {seconds} s\n")
+            sys.stdout.write(f"{file} -> {stream}: {ticks:,} ticks in {frames:,} frames, {seconds} s\n")
 
 
 class _Shower:
@@ -76,6 +85,6 @@ class _Shower:
         if name != self._name:
             self._name = name
             path = Path(name)
-            total = path.stat().st_size if name != STANDARD_INPUT and path.is_file() else None
+            total = path.stat().st_size if path.is_file() else None
             self._progress.reset(self._task, total=total, description=path.name)
         self._progress.update(self._task, completed=bytes_read)

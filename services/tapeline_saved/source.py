@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -53,9 +54,13 @@ class SavedSource:
         """Yield one session per pass. Raises Misconfigured or BadData where there is nothing to replay."""
         done = 0
         while not self._settings.passes or done < self._settings.passes:
-            async for session in ReadAhead(lambda: iter([SavedPass(self._settings, self._on_progress)]), limit=1):
-                yield session
+            async with aclosing(aiter(ReadAhead(self._pass))) as opened:
+                async for session in opened:
+                    yield session
             done += 1
+
+    def _pass(self) -> Iterator[SavedPass]:
+        yield SavedPass(self._settings, self._on_progress)
 
 
 class SavedPass:
@@ -83,12 +88,13 @@ class SavedPass:
     async def items(self) -> AsyncIterator[Item]:
         """Yield the ticks at the speed of the settings. Raises BadData after the whole records before a fault."""
         pace = _Pace(self._settings.speed)
-        async for ticks in ReadAhead(self._read):
-            if self._settings.speed:
-                async for item in pace.slices(ticks):
-                    yield item
-            else:
-                yield ticks
+        async with aclosing(aiter(ReadAhead(self._read))) as read:
+            async for ticks in read:
+                if self._settings.speed:
+                    async for item in pace.slices(ticks):
+                        yield item
+                else:
+                    yield ticks
 
     def _read(self) -> Iterator[Ticks]:
         if self._standard_input is not None:

@@ -17,6 +17,8 @@ from tapeline.model.frames import Array, Origin, Resume, TickFrame
 _WITH_EVENTS: Final = ("mbo", "l1")
 _TIMES: Final = ("ts_event", "ts_recv", "ts_ref")
 _HEADER_BYTES: Final = 2_048
+_FEW_INSTRUMENTS: Final = 16
+_FIRST_WINDOW: Final = 64
 
 
 class Instrument(NamedTuple):
@@ -138,21 +140,23 @@ class Framer:
     def finish(self, now_ns: int) -> Iterator[TickFrame]:
         """Yield all that is left; the last event ends here, complete or not."""
         if self._pieces:
-            self._pieces[-1].ends[-1] = True
+            self._end_event()
         while self._rows:
             yield self._close(now_ns)
 
     def _append(self, ticks: Ticks, now_ns: int) -> None:
-        piece = _Piece(ticks, _event_ends(ticks), now_ns)
         if self._pieces and _begins_event(self._pieces[-1].ticks, ticks):
-            self._pieces[-1].ends[-1] = True
-        self._pieces.append(piece)
+            self._end_event()
+        self._pieces.append(_Piece(ticks, now_ns, ends_event=_ends_event(ticks)))
         self._rows += len(ticks)
+
+    def _end_event(self) -> None:
+        self._pieces[-1] = self._pieces[-1]._replace(ends_event=True)
 
     def _close(self, now_ns: int) -> TickFrame:
         rows = min(self._rows, self._limits.ticks)
         rows = self._at_event_end(rows) or rows
-        if rows * _WIDEST_TICK_BYTES[self._pieces[0].ticks.kind] > self._limits.bytes - _HEADER_BYTES:
+        if self._may_exceed_bytes(rows):
             fitting = self._fitting(rows)
             if fitting < rows:
                 rows = self._at_event_end(fitting) or fitting
@@ -169,13 +173,22 @@ class Framer:
         """Return the most rows, at most `rows`, after which an event ends; 0 if none does."""
         best = seen = 0
         for piece in self._pieces:
-            ends = np.flatnonzero(piece.ends[: rows - seen])
-            if len(ends):
-                best = seen + int(ends[-1]) + 1
+            if ended := piece.rows_to_event_end(rows - seen):
+                best = seen + ended
             seen += len(piece.ticks)
             if seen >= rows:
                 break
         return best
+
+    def _may_exceed_bytes(self, rows: int) -> bool:
+        """Return whether ticks as wide as they can be would pass the byte limit; looks at no values."""
+        width = _WIDEST_TICK_BYTES[self._pieces[0].ticks.kind]
+        undefined = 0
+        for piece in self._pieces:
+            if len(piece.ticks.directory) > _FEW_INSTRUMENTS:
+                return True
+            undefined += sum(len(marked) for marked in piece.ticks.undefined.values())
+        return rows * width + undefined * _row_bytes(rows) > self._limits.bytes - _HEADER_BYTES
 
     def _fitting(self, rows: int) -> int:
         """Return how many of the first `rows` ticks surely fit the byte limit."""
@@ -189,47 +202,77 @@ class Framer:
                 offset = first if name in _TIMES else 0
                 extremes = (int(values.min()) - offset, int(values.max()) - offset, 0)
                 width += max(len(str(value)) for value in extremes) + 1
-        width += len(str(len(ticks.directory))) + 1
-        return max(1, min(rows, (self._limits.bytes - _HEADER_BYTES) // width))
+        present = np.unique(ticks.instrument_ids).tolist()
+        width += len(str(len(present))) + 1
+        taken = sum(_INSTRUMENT_BYTES + len(ticks.directory[instrument_id].symbol) for instrument_id in present)
+        taken += sum(len(marked) for marked in ticks.undefined.values()) * _row_bytes(rows)
+        return max(1, min(rows, (self._limits.bytes - _HEADER_BYTES - taken) // width))
 
     def _take(self, rows: int) -> tuple[Ticks, bool]:
         parts: list[Ticks] = []
-        ends = True
+        complete = True
         while rows:
-            piece = self._pieces[0]
+            piece = self._pieces.popleft()
             size = len(piece.ticks)
             count = min(rows, size)
-            ends = bool(piece.ends[count - 1])
-            if count == size:
-                parts.append(piece.ticks)
-                self._pieces.popleft()
-            else:
-                parts.append(piece.ticks.cut(0, count))
-                self._pieces[0] = _Piece(piece.ticks.cut(count, size), piece.ends[count:], piece.arrived_ns)
+            complete = piece.rows_to_event_end(count) == count
+            if count < size:
+                self._pieces.appendleft(piece._replace(ticks=piece.ticks.cut(count, size)))
+            parts.append(piece.ticks if count == size else piece.ticks.cut(0, count))
             rows -= count
             self._rows -= count
-        return _join(parts), ends
+        return _join(parts), complete
 
 
 class _Piece(NamedTuple):
     ticks: Ticks
-    ends: npt.NDArray[np.bool_]
     arrived_ns: int
+    ends_event: bool
+    """Whether an event ends with the last tick."""
+
+    def rows_to_event_end(self, rows: int) -> int:
+        """Return the most rows, at most `rows`, after which an event ends; 0 if none does."""
+        end = min(rows, len(self.ticks))
+        if self.ticks.kind not in _WITH_EVENTS or (end == len(self.ticks) and self.ends_event):
+            return end
+        window = _FIRST_WINDOW
+        # From the end in growing windows, as events are short: most ticks are never looked at.
+        while end > 0:
+            begin = max(0, end - window)
+            ended = _event_ends(self.ticks, begin, end)
+            if ended.any():
+                return end - int(ended[::-1].argmax())
+            end, window = begin, window * 8
+        return 0
 
 
 _WIDEST_TICK_BYTES: Final = {
-    kind: sum(1 if column.is_text else 1 + max(len(str(column.low)), len(str(column.high))) for column in columns)
+    kind: sum(
+        1 if column.is_text else 1 + max(len(str(column.low)), len(str(column.high)))
+        for column in columns
+        if column.name != "symbol"
+    )
+    + 1
+    + len(str(_FEW_INSTRUMENTS))
     for kind, columns in COLUMNS.items()
 }
+_INSTRUMENT_BYTES: Final = len('"",') + len(f"{2**32},") + len("F")
 
 
-def _event_ends(ticks: Ticks) -> npt.NDArray[np.bool_]:
-    if ticks.kind not in _WITH_EVENTS:
-        return np.ones(len(ticks), dtype=np.bool_)
-    flags, times = ticks.columns["flags"], ticks.columns["ts_event"]
+def _row_bytes(rows: int) -> int:
+    return len(f"{rows},")
+
+
+def _ends_event(ticks: Ticks) -> bool:
+    return ticks.kind not in _WITH_EVENTS or bool(ticks.columns["flags"][-1] & F_LAST)
+
+
+def _event_ends(ticks: Ticks, begin: int, end: int) -> npt.NDArray[np.bool_]:
+    """Return for the rows [begin, end) whether an event ends there, as far as these ticks alone can tell."""
+    flags, times = ticks.columns["flags"][begin : end + 1], ticks.columns["ts_event"][begin : end + 1]
     ends: npt.NDArray[np.bool_] = (flags & F_LAST) != 0
     ends[:-1] |= (times[1:] != times[:-1]) | (((flags[1:] ^ flags[:-1]) & F_SNAPSHOT) != 0)
-    return ends
+    return ends[: end - begin]
 
 
 def _begins_event(before: Ticks, after: Ticks) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class ReadAhead(Generic[T]):
-    """Iterate `open_items()` in a daemon thread, at most `limit` items ahead of the consumer.
+    """Iterate `open_items()` once, in a daemon thread, at most `limit` items ahead of the consumer.
 
-    The thread is a daemon because a read from a pipe cannot be interrupted: it must not hold up a shutdown.
+    What it raises is raised after the items before it. The thread is a daemon because a read from a pipe cannot be
+    interrupted: it must not hold up a shutdown.
     """
 
     def __init__(self, open_items: Callable[[], Iterator[T]], limit: int = 8) -> None:
@@ -26,7 +28,7 @@ class ReadAhead(Generic[T]):
         self._closed = False
         self._error: BaseException | None = None
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._read, args=(loop,), name="read-ahead", daemon=True).start()
         try:
@@ -53,10 +55,14 @@ class ReadAhead(Generic[T]):
                 if self._closed:
                     return
                 self._items.append(item)
-                loop.call_soon_threadsafe(self._arrived.set)
+                self._wake(loop)
         except BaseException as error:
             self._error = error
         finally:
             self._ended = True
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._arrived.set)
+            self._wake(loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A closed loop: the consumer is gone, and nobody is left to be told.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._arrived.set)

@@ -30,7 +30,8 @@ def list_sources(environment: Mapping[str, str] | None = None) -> list[Listing]:
 def load_source(name: str) -> type[Source]:
     """Return the class of the source `name`.
 
-    Raises Misconfigured for an unknown name, MissingExtra where a package that it needs is not installed.
+    Raises Misconfigured for an unknown name or a source that fails on import, MissingExtra where a package that it
+    needs is not installed.
     """
     found = [entry_point for entry_point in entry_points(group=GROUP) if entry_point.name == name]
     if not found:
@@ -51,10 +52,13 @@ def _load(entry_point: EntryPoint) -> type[Source]:
     try:
         source: type[Source] = entry_point.load()
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
         raise MissingExtra(
-            f"source {entry_point.name}: the package {error.name!r} is missing;"
+            f"source {entry_point.name}: the package {package} is missing;"
             f" install it with: pip install 'tapeline[{entry_point.name}]'"
         ) from None
-    except (ImportError, AttributeError) as error:
-        raise Misconfigured(f"source {entry_point.name}: cannot be loaded: {error}") from None
+    # Whatever somebody else's source raises on import, it must not hide the other sources.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise Misconfigured(f"source {entry_point.name}: cannot be loaded: {reason}") from error
     return source

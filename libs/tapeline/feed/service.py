@@ -15,19 +15,19 @@ from tapeline.ops.logs import get_logger
 log = get_logger("service")
 
 
-async def serve(source: Source, settings: FeedSettings) -> Totals:
-    """Run a source with its health endpoint until it ends, or until SIGTERM or SIGINT; return what was published.
+async def serve(source: Source, settings: FeedSettings, totals: Totals) -> None:
+    """Run a source with its health endpoint until it ends, or until SIGTERM or SIGINT; count in `totals`.
 
     A signal stops reading; everything read before is delivered. Raises what `Runner.run` raises.
     """
-    runner = Runner(source, settings, bootstrap_servers())
+    runner = Runner(source, settings, bootstrap_servers(), totals)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runner.stop)
     try:
         async with HealthEndpoint(runner.status, port=settings.health_port) as health:
             log.info("started", source=source.name, health=health.url)
-            return await runner.run()
+            await runner.run()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -25,16 +25,15 @@ from tapeline.ops.metrics import FRAMES, TICKS
 CLOCK_BEHIND_NS: Final = 1_000_000_000
 """A clock says that much less than the newest vendor time, as records may still be on their way."""
 CLOCK_EVERY_NS: Final = 250_000_000
-"""Least time between two clocks while windows are open."""
+"""Least time between two clocks."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """What was handed to Kafka, per stream and over all sessions; `undelivered` counts messages, once it has ended."""
+    """What was handed to Kafka, per stream and over all sessions; a stream is there from its first session on."""
 
     ticks: Counter[str] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
-    undelivered: int = 0
 
 
 class StreamWriter:
@@ -68,6 +67,7 @@ class StreamWriter:
         self._pulses: dict[TickKind, Pulse] = {}
         self._publisher_id = 0
         self._clock_at_ns = 0
+        totals.ticks[stream] += 0
 
     @property
     def due_ns(self) -> int | None:
@@ -92,14 +92,10 @@ class StreamWriter:
             await self._publish(framer.close_due(now_ns))
 
     async def vendor_time(self, at_ns: int, now_ns: int) -> None:
-        """Let windows close by the newest vendor time `at_ns`, while no tick does it.
-
-        A clock is published at most every 250 ms until all windows have closed, then with each of the vendor's times.
-        """
-        before_ns = self._clock_at_ns
+        """Let windows close by the newest vendor time `at_ns`, while no tick does it; at most every 250 ms."""
         watermark_ns = at_ns - CLOCK_BEHIND_NS
         newest_ns = max((pulse.ts_event for pulse in self._pulses.values()), default=0)
-        if watermark_ns <= newest_ns or now_ns - before_ns < CLOCK_EVERY_NS:
+        if watermark_ns <= newest_ns or now_ns - self._clock_at_ns < CLOCK_EVERY_NS:
             return
         await self._clock(dict.fromkeys(self._framers, watermark_ns), now_ns)
 
