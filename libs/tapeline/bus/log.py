@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from tapeline.errors import BrokerUnavailable, Retryable, TopicMismatch
 
 BATCH_MESSAGES: Final = 100
-_QUEUE_KIB: Final = 16 * 1024
+_QUEUE_KIB: Final = 32 * 1024
 _LEADER_WAIT_S: Final = 0.05
 # Right after a topic was made, or a broker went, a partition has no leader for a moment.
 _NO_LEADER_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
@@ -47,6 +47,8 @@ class Log:
             "allow.auto.create.topics": False,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": _QUEUE_KIB,
+            # By default a full queue is left alone for a second, which frames fill in a few milliseconds.
+            "fetch.queue.backoff.ms": 5,
             "reconnect.backoff.max.ms": 1_000,
             "error_cb": self._on_error,
             "logger": _log,

@@ -7,8 +7,10 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tapeline.bus.bootstrap import namespaced
@@ -81,6 +83,18 @@ async def test_every_message_is_noticed_whatever_the_pace(publisher: Publisher) 
         async with asyncio.timeout(10):
             received = [await offsets.get() for _ in range(count)]
         assert received == sorted(received)
+
+
+async def test_a_thousand_keys_go_where_faust_would_put_them(publisher: Publisher) -> None:
+    everything = list(range(12))
+    faust = DefaultPartitioner()
+    partitions: dict[str, int] = {}
+    keys = [f"GLBX.MDP3/{number}.FUT" for number in range(1_000)]
+    for key in keys:
+        note = partial(lambda key, partition, _: partitions.update({key: partition}), key)
+        await publisher.publish(namespaced("md.ticks.saved.v1"), key, b"x", note)
+    assert await publisher.flush(20.0) == 0
+    assert partitions == {key: faust(key.encode(), everything, everything) for key in keys}
 
 
 async def test_a_broker_that_hangs_stops_the_caller_and_loses_nothing(own_broker: LocalBroker, topic: str) -> None:
