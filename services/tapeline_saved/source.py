@@ -17,7 +17,7 @@ from tapeline.feed.framer import Ticks
 from tapeline.feed.reading import ReadAhead
 from tapeline.feed.source import FeedSettings, Item, VendorClock
 from tapeline.model.columns import TickKind
-from tapeline.model.frames import Origin, Resume
+from tapeline.model.frames import Array, Origin, Resume
 from tapeline_saved.client import STANDARD_INPUT, find_files, open_file, open_standard_input
 from tapeline_saved.normalize import Normalizer, stream_name
 from tapeline_saved.settings import SavedSettings
@@ -107,7 +107,7 @@ class SavedPass:
         normalizer: Normalizer | None = None
         for batch in reader.batches():
             if self._shift_ns is None:
-                self._shift_ns = time.time_ns() - int(batch.columns["ts_recv"][0])
+                self._shift_ns = time.time_ns() - int(_received(batch.columns)[0])
             if normalizer is None:
                 normalizer = Normalizer(
                     self._stream_of(reader),
@@ -132,22 +132,31 @@ class _Pace:
         self._first_ns = 0
 
     async def slices(self, ticks: Ticks) -> AsyncIterator[Item]:
-        received = np.maximum.accumulate(ticks.columns["ts_recv"])
+        received = np.maximum.accumulate(_received(ticks.columns))
         if self._began_s is None:
             self._began_s = time.monotonic()
             self._first_ns = int(received[0])
         done = 0
         while done < len(ticks):
-            now_ns = self._first_ns + round((time.monotonic() - self._began_s) * self._speed * 1e9)
+            now_ns = self._now_ns(self._began_s)
             due = int(np.searchsorted(received, now_ns, side="right"))
             if due > done:
                 yield ticks.cut(done, due)
                 done = due
-                if done == len(ticks):
-                    break
-            wait_s = (int(received[done]) - now_ns) / 1e9 / self._speed
+                continue
+            following_ns = int(received[done])
+            wait_s = (following_ns - now_ns) / 1e9 / self._speed
             if wait_s > _CLOCK_EVERY_S:
                 await asyncio.sleep(_CLOCK_EVERY_S)
-                yield VendorClock(ticks.stream, now_ns)
+                yield VendorClock(ticks.stream, min(self._now_ns(self._began_s), following_ns))
             else:
                 await asyncio.sleep(max(wait_s, _SLICE_S))
+
+    def _now_ns(self, began_s: float) -> int:
+        return self._first_ns + round((time.monotonic() - began_s) * self._speed * 1e9)
+
+
+def _received(columns: Mapping[str, Array]) -> Array:
+    """Return when records were received (int64 ns), by `ts_event` where that is not defined."""
+    received: Array = np.where(columns["ts_recv"] == 0, columns["ts_event"], columns["ts_recv"])
+    return received

@@ -7,6 +7,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 
 from tapeline.feed.framer import Ticks
+from tapeline.model.columns import F_SNAPSHOT
 
 _MOST_SAMPLES: Final = 4_096
 
@@ -36,15 +37,23 @@ class Pulse:
         self._samples = 0
 
     def arrived(self, ticks: Ticks, now_ns: int) -> None:
-        """Note ticks that arrived at `now_ns`; of very many, the last thousands are looked at for latencies."""
+        """Note ticks that arrived at `now_ns`; of very many, the first thousands are looked at for latencies.
+
+        A snapshot's ticks, and those without a defined `ts_event`, say nothing about latency.
+        """
         self._ticks += len(ticks)
-        self._ts_recv = int(ticks.columns["ts_recv"][-1])
-        if self._samples < _MOST_SAMPLES:
-            few = slice(-_MOST_SAMPLES, None)
-            self._latencies_ns.append(now_ns - ticks.columns["ts_event"][few])
-            if "ts_in_delta" in ticks.columns:
-                self._in_deltas_ns.append(ticks.columns["ts_in_delta"][few].copy())
-            self._samples += min(len(ticks), _MOST_SAMPLES)
+        self._ts_recv = int(ticks.columns["ts_recv"][-1]) or self._ts_recv
+        if self._samples >= _MOST_SAMPLES:
+            return
+        few = ticks.cut(0, _MOST_SAMPLES)
+        self._samples += len(few)
+        ts_event = few.columns["ts_event"]
+        telling = ts_event != 0
+        if "flags" in few.columns:
+            telling &= (few.columns["flags"] & F_SNAPSHOT) == 0
+        self._latencies_ns.append(now_ns - ts_event[telling])
+        if "ts_in_delta" in few.columns:
+            self._in_deltas_ns.append(few.columns["ts_in_delta"][telling])
 
     def published(self, ts_event: int | None) -> None:
         """Note the newest venue time (ns) of a frame, None where it has none."""
@@ -70,7 +79,8 @@ class Pulse:
 
 
 def _percentiles(parts: list[np.ndarray[Any, np.dtype[np.int64]]]) -> tuple[int | None, int | None]:
-    if not parts:
+    samples = np.concatenate(parts) if parts else np.empty(0)
+    if not len(samples):
         return None, None
-    p50, p99 = np.percentile(np.concatenate(parts), (50, 99))
+    p50, p99 = np.percentile(samples, (50, 99))
     return int(p50), int(p99)

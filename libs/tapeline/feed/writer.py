@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
+
+from prometheus_client import Counter
 
 from tapeline.bus.cursors import CursorWriter
 from tapeline.bus.publisher import Publisher
@@ -32,8 +34,18 @@ CLOCK_EVERY_NS: Final = 250_000_000
 class Totals:
     """What was handed to Kafka, per stream and over all sessions; a stream is there from its first session on."""
 
-    ticks: Counter[str] = field(default_factory=Counter)
-    frames: Counter[str] = field(default_factory=Counter)
+    ticks: Tally[str] = field(default_factory=Tally)
+    frames: Tally[str] = field(default_factory=Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What a stream keeps per kind; its counters are looked up once, as that is dear beside a frame."""
+
+    framer: Framer
+    pulse: Pulse
+    ticks: Counter
+    frames: Counter
 
 
 class StreamWriter:
@@ -63,8 +75,7 @@ class StreamWriter:
         self._limits = limits
         self._topic = ticks_topic(identity.source)
         self._calendar = calendar_of(dataset)
-        self._framers: dict[TickKind, Framer] = {}
-        self._pulses: dict[TickKind, Pulse] = {}
+        self._lanes: dict[TickKind, _Lane] = {}
         self._publisher_id = 0
         self._clock_at_ns = 0
         totals.ticks[stream] += 0
@@ -72,40 +83,36 @@ class StreamWriter:
     @property
     def due_ns(self) -> int | None:
         """When the next frame closes by age, None while no tick waits."""
-        return min((framer.due_ns for framer in self._framers.values() if framer.due_ns is not None), default=None)
+        dues = (lane.framer.due_ns for lane in self._lanes.values())
+        return min((due_ns for due_ns in dues if due_ns is not None), default=None)
 
     async def add(self, ticks: Ticks, now_ns: int) -> None:
         """Take ticks that arrived at `now_ns`, and publish the frames that they fill."""
-        framer = self._framers.get(ticks.kind)
-        if framer is None:
-            resumes = self._session.resumes.get((self.stream, ticks.kind))
-            framer = Framer(self.identity, self._limits, self._calendar, resumes)
-            self._framers[ticks.kind] = framer
-            self._pulses[ticks.kind] = Pulse()
+        lane = self._lanes.get(ticks.kind) or self._open(ticks.kind)
         self._publisher_id = ticks.publisher_id
-        self._pulses[ticks.kind].arrived(ticks, now_ns)
-        await self._publish(framer.add(ticks, now_ns))
+        lane.pulse.arrived(ticks, now_ns)
+        await self._publish(lane, lane.framer.add(ticks, now_ns))
 
     async def close_due(self, now_ns: int) -> None:
         """Publish the frames whose age limit has come."""
-        for framer in self._framers.values():
-            await self._publish(framer.close_due(now_ns))
+        for lane in self._lanes.values():
+            await self._publish(lane, lane.framer.close_due(now_ns))
 
     async def vendor_time(self, at_ns: int, now_ns: int) -> None:
         """Let windows close by the newest vendor time `at_ns`, while no tick does it; at most every 250 ms."""
         watermark_ns = at_ns - CLOCK_BEHIND_NS
-        newest_ns = max((pulse.ts_event for pulse in self._pulses.values()), default=0)
+        newest_ns = max((lane.pulse.ts_event for lane in self._lanes.values()), default=0)
         if watermark_ns <= newest_ns or now_ns - self._clock_at_ns < CLOCK_EVERY_NS:
             return
-        await self._clock(dict.fromkeys(self._framers, watermark_ns), now_ns)
+        await self._clock(dict.fromkeys(self._lanes, watermark_ns), now_ns)
 
     async def finish(self, now_ns: int, *, complete: bool) -> None:
         """Publish all that waits; after a complete saved pass, a clock that closes its last windows."""
-        for framer in self._framers.values():
-            await self._publish(framer.finish(now_ns))
+        for lane in self._lanes.values():
+            await self._publish(lane, lane.framer.finish(now_ns))
         if complete and self.identity.origin == "saved":
-            clocks = {kind: all_closed_ns(pulse.ts_event) for kind, pulse in self._pulses.items() if pulse.ts_event}
-            await self._clock(clocks, now_ns)
+            newest = {kind: lane.pulse.ts_event for kind, lane in self._lanes.items()}
+            await self._clock({kind: all_closed_ns(at_ns) for kind, at_ns in newest.items() if at_ns}, now_ns)
 
     async def write_cursor(self, now_s: float, *, always: bool = False) -> None:
         """Publish the stream's cursor when it is due. Raises Fenced where another producer has taken it over."""
@@ -123,27 +130,33 @@ class StreamWriter:
                 session=self.identity.session,
                 epoch=self.identity.epoch,
                 at=now_ns,
-                frame=self._framers[kind].next_frame - 1 if self._framers[kind].next_frame else None,
+                frame=lane.framer.next_frame - 1 if lane.framer.next_frame else None,
                 queue_fill=min(1.0, self._publisher.queue_fill),
-                **pulse.take(),
+                **lane.pulse.take(),
             )
-            for kind, pulse in self._pulses.items()
+            for kind, lane in self._lanes.items()
         ]
 
-    async def _publish(self, frames: Iterable[TickFrame]) -> None:
+    def _open(self, kind: TickKind) -> _Lane:
+        resumes = self._session.resumes.get((self.stream, kind))
+        labels = (self.identity.source, self.stream, kind)
+        framer = Framer(self.identity, self._limits, self._calendar, resumes)
+        lane = self._lanes[kind] = _Lane(framer, Pulse(), TICKS.labels(*labels), FRAMES.labels(*labels))
+        return lane
+
+    async def _publish(self, lane: _Lane, frames: Iterable[TickFrame]) -> None:
         for frame in frames:
-            kind = cast(TickKind, frame.kind)
-            self._pulses[kind].published(last_ts_event(frame))
+            lane.pulse.published(last_ts_event(frame))
             await self._publisher.publish(self._topic, self.stream, encode(frame), self._cursors.delivery_of(frame))
             self._totals.ticks[self.stream] += len(frame)
             self._totals.frames[self.stream] += 1
-            TICKS.labels(self.identity.source, self.stream, kind).inc(len(frame))
-            FRAMES.labels(self.identity.source, self.stream, kind).inc()
+            lane.ticks.inc(len(frame))
+            lane.frames.inc()
 
     async def _clock(self, clocks: dict[TickKind, int], now_ns: int) -> None:
         # What arrived before the clock must be on the tape before it, or it would be late.
         for kind in clocks:
-            await self._publish(self._framers[kind].finish(now_ns))
+            await self._publish(self._lanes[kind], self._lanes[kind].framer.finish(now_ns))
         if not clocks:
             return
         self._clock_at_ns = now_ns
