@@ -131,7 +131,11 @@ def begins_anew(previous: LastFrame, frame: TickFrame) -> bool:
 
 def _last_frame(kind: str, document: Mapping[str, Any]) -> LastFrame:
     name = f"kinds.{kind}"
-    at = None if is_null(document, "ts_event", f"{name}.ts_event") else nanoseconds(document, "ts_event", f"{name}.ts_event")
+    at = (
+        None
+        if is_null(document, "ts_event", f"{name}.ts_event")
+        else nanoseconds(document, "ts_event", f"{name}.ts_event")
+    )
     return LastFrame(
         session=text(document, "session", f"{name}.session"),
         frame=integer(document, "frame", 0, INT64_MAX, f"{name}.frame"),

@@ -73,7 +73,8 @@ def test_snapshots_and_undefined_times_do_not_count() -> None:
 
 
 def test_frames_of_a_fenced_producer_do_not_count() -> None:
-    tail = after(claim(1, "one"), frame(4, [5]), claim(2, "two"), frame(5, [90]), frame(0, [6], session="two", epoch=2))
+    zombie, heir = frame(5, [90]), frame(0, [6], session="two", epoch=2)
+    tail = after(claim(1, "one"), frame(4, [5]), claim(2, "two"), zombie, heir, zombie)
     assert tail.epoch == 2
     assert tail.session == "two"
     assert tail.kinds == {"trade": LastFrame("two", 0, 1_006)}

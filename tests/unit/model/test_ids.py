@@ -79,6 +79,23 @@ def test_records_that_were_never_delivered_are_new_even_inside_an_event(esh4: An
     assert len(on_tape) == 0
 
 
+def test_of_identical_records_as_many_are_dropped_as_are_on_the_tape(esh4: Any) -> None:
+    one = live(esh4)[:1]
+    on_tape = TapeIds()
+    on_tape.add(Rows.of_frame(frame_of(np.repeat(one, 3), 0)))
+    again = Rows.of_frame(frame_of(np.repeat(one, 2), 0))
+    assert len(on_tape.take(again)) == 0
+    assert len(on_tape) == 1
+    assert len(on_tape.take(again)) == 1
+    assert len(on_tape.take(again)) == 2
+
+
+def test_an_undefined_value_is_not_zero(esh4: Any) -> None:
+    zero, undefined = live(esh4)[:1].copy(), live(esh4)[:1].copy()
+    zero["price"], undefined["price"] = 0, 2**63 - 1
+    assert Rows.of_frame(frame_of(zero, 0)).hashes() != Rows.of_frame(frame_of(undefined, 0)).hashes()
+
+
 def test_delivery_changes_neither_hash_nor_identity(esh4: Any) -> None:
     once = frame_of(live(esh4)[:500], 0)
     again = replace(
