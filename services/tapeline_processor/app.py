@@ -1,0 +1,211 @@
+"""The worker: a Faust app built without its command line, from start to the last checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import faust
+import numpy as np
+from mode.supervisors import CrashingSupervisor
+from yarl import URL
+
+from tapeline.bus.bootstrap import namespaced
+from tapeline.feed.calendar import cme_globex_equity
+from tapeline.ops.health import HealthEndpoint
+from tapeline.ops.logs import get_logger
+from tapeline.orderflow.sessions import Sessions
+from tapeline_processor.agents.ticks import TicksAgent
+from tapeline_processor.checkpoints import Loader, Saver
+from tapeline_processor.operators import pressure
+from tapeline_processor.partitions import Partitions, Producer
+from tapeline_processor.settings import ProcessorSettings
+from tapeline_processor.transport import RawBytes, Transport
+
+log = get_logger("processor")
+
+GROUP = "tapeline-processor"
+
+_ROWS_BATCH_BYTES = 512 << 10
+_MAX_REQUEST_BYTES = 4 << 20
+_STOP_TIMEOUT_S = 1.0
+
+
+class App(faust.App):
+    """A Faust app that keeps no files: there are no tables."""
+
+    def _create_directories(self) -> None:
+        """Create nothing; the original leaves an empty folder where it is started."""
+
+
+def build_app(settings: ProcessorSettings, servers: str, partitions: Partitions) -> App:
+    """Return the app with transport and settings, without agents. Must be called in a running event loop."""
+    app = App(
+        namespaced(GROUP),
+        broker=[URL(f"kafka://{server}") for server in servers.split(",")],
+        broker_client_id=GROUP,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
+        broker_rebalance_timeout=max(settings.session_timeout_s, settings.restore_timeout_s),
+        broker_max_poll_records=settings.buffered_frames,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance_id or None,
+        consumer_max_fetch_size=settings.fetch_partition_bytes,
+        producer_linger=settings.linger_ms / 1000,
+        producer_compression_type=settings.rows_compression,
+        producer_max_batch_size=_ROWS_BATCH_BYTES,
+        producer_max_request_size=_MAX_REQUEST_BYTES,
+        stream_buffer_maxsize=settings.buffered_frames,
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        autodiscover=False,
+        web_enabled=False,
+    )
+    app.transport = Transport(
+        app.conf.broker_consumer, app, restore=partitions.restore, fetch_max_wait_ms=settings.fetch_max_wait_ms
+    )
+    app.producer_transport = Transport(
+        app.conf.broker_producer, app, restore=partitions.restore, fetch_max_wait_ms=settings.fetch_max_wait_ms
+    )
+    return app
+
+
+class Worker:
+    """One processor: reads ticks topics, keeps a state per partition, writes rows and checkpoints."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        *,
+        servers: str,
+        topics: Mapping[str, str],
+        sessions: Sessions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`topics` maps each ticks topic to its checkpoint topic, as they are called on the broker."""
+        self._settings = settings
+        self._sessions = sessions
+        self._clock = clock
+        self._stop = asyncio.Event()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loader = Loader(servers, topics.__getitem__, sessions)
+        self.partitions = Partitions(loader.load, self._fail, timeout_s=settings.restore_timeout_s, clock=clock)
+        self._app = build_app(settings, servers, self.partitions)
+        self._saver = Saver(
+            self._producer,
+            topics.__getitem__,
+            self._fail,
+            interval_s=settings.checkpoint_interval_s,
+            ticks=settings.checkpoint_ticks,
+            part_bytes=settings.checkpoint_part_bytes,
+            clock=clock,
+            new_id=lambda: secrets.token_hex(8),
+        )
+        self._agents = [TicksAgent(topic, self.partitions, self._producer, self._saver) for topic in topics]
+        for topic, agent in zip(topics, self._agents, strict=True):
+            self._app.agent(
+                self._app.topic(topic, schema=RawBytes()),
+                name=topic,
+                concurrency=1,
+                supervisor_strategy=CrashingSupervisor,
+            )(agent.run)
+
+    async def run(self) -> None:
+        """Work until `stop`; then deliver the rows, save a last checkpoint per partition, and leave.
+
+        Raises what ended the worker otherwise.
+        """
+        self._app.finalize()
+        work = asyncio.create_task(self._work())
+        stop = asyncio.create_task(self._stop.wait())
+        ends: list[asyncio.Future[Any]] = [work, stop, self._failed]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                await self._failed
+            if work.done():
+                await work
+            async with asyncio.timeout(self._settings.shutdown_timeout_s):
+                await self._save_last()
+        finally:
+            work.cancel()
+            stop.cancel()
+            await self._leave()
+
+    def stop(self) -> None:
+        """End `run` in good order."""
+        self._stop.set()
+
+    def status(self) -> dict[str, object]:
+        """Return the facts of /readyz."""
+        partitions = self.partitions
+        assigned = partitions.restored
+        now_s = self._clock()
+        saved_at_s = self._saver.saved_at_s
+        events = [partition.last_ts_event for partition in partitions.values() if partition.last_ts_event is not None]
+        return {
+            "ready": assigned is not None and not self._app.rebalancing and not self._stop.is_set(),
+            "assigned": [f"{tp.topic}[{tp.partition}]" for tp in sorted(assigned or ())],
+            "last_ts_event": str(max(events)) if events else None,
+            "last_checkpoint_age_s": None if saved_at_s is None else round(now_s - saved_at_s, 3),
+            "undelivered": sum(len(partition.deliveries.pending()) for partition in partitions.values()),
+        }
+
+    async def _work(self) -> None:
+        await asyncio.to_thread(pressure.warm, self._sessions)
+        await self._app.start()
+        await self._app.wait_until_stopped()
+        raise self._app.crash_reason or RuntimeError("Faust stopped without a reason")
+
+    async def _save_last(self) -> None:
+        for agent in self._agents:
+            agent.stopping = True
+        await asyncio.gather(*(self._saver.save_last(partition) for partition in self.partitions.values()))
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await self._app.stop()
+
+    def _producer(self) -> Producer:
+        return cast(Producer, self._app.producer)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+
+async def run(settings: ProcessorSettings, *, servers: str, topics: Mapping[str, str]) -> None:
+    """Run a worker with its health endpoint until SIGTERM or SIGINT; `topics` and what it raises as `Worker`."""
+    worker = Worker(settings, servers=servers, topics=topics, sessions=sessions())
+    with _stopped_by_signals(worker.stop):
+        async with HealthEndpoint(worker.status, port=settings.health_port) as health:
+            log.info("started", health=health.url, topics=list(topics))
+            await worker.run()
+    log.info("stopped")
+
+
+def sessions() -> Sessions:
+    """Return the trading sessions that the states go by."""
+    calendar = cme_globex_equity()
+    days = np.char.replace(calendar.days.astype(str), "-", "").astype(np.int32)
+    return Sessions(opens=calendar.opens, closes=calendar.closes, days=days)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: Callable[[], Any]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

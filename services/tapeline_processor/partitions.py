@@ -1,0 +1,146 @@
+"""The assigned partitions of this worker: their states, where they stand, and what is still on its way to Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from tapeline.ops.logs import get_logger
+from tapeline.orderflow.partition import PartitionState
+
+log = get_logger("processor.partitions")
+
+Fail = Callable[[BaseException], None]
+"""Ends the worker with an error. The first call decides."""
+
+
+class Producer(Protocol):
+    """What is used of Faust's producer: `send` hands a message over and returns its delivery.
+
+    It waits while the batch of that partition is full, which bounds what is on its way.
+    """
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+    ) -> Awaitable[Any]: ...
+
+
+class Deliveries:
+    """Messages that were handed to the producer and not yet acknowledged.
+
+    One that failed stays, so that whoever awaits them sees it.
+    """
+
+    def __init__(self, fail: Fail) -> None:
+        self._fail = fail
+        self._pending: set[asyncio.Future[Any]] = set()
+
+    def add(self, delivery: Awaitable[Any]) -> None:
+        """Remember a message until it is acknowledged; a failure ends the worker."""
+        future = asyncio.ensure_future(delivery)
+        self._pending.add(future)
+        future.add_done_callback(self._settle)
+
+    def pending(self) -> list[asyncio.Future[Any]]:
+        """Return those handed over until now that are not acknowledged."""
+        return list(self._pending)
+
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._pending.discard(future)
+        else:
+            self._fail(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A state, and the offset of the first message that it does not cover."""
+
+    state: PartitionState
+    next: int
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """One assigned partition. `lock` is held while a message is taken in, so that a copy never sees half of one."""
+
+    tp: TP
+    state: PartitionState
+    next: int
+    deliveries: Deliveries
+    saved_next: int
+    saved_ticks: int
+    saved_at_s: float
+    last_ts_event: int | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    saving: asyncio.Task[None] | None = None
+
+
+class Partitions(Mapping[TP, Partition]):
+    """The partitions that this worker has now; `restore` replaces them as a whole."""
+
+    def __init__(
+        self,
+        load: Callable[[set[TP]], Awaitable[Mapping[TP, Restored]]],
+        fail: Fail,
+        *,
+        timeout_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._load = load
+        self._fail = fail
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._current: dict[TP, Partition] = {}
+        self.restored: frozenset[TP] | None = None
+
+    async def restore(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Load the states of the assigned partitions; return the offset at which each goes on.
+
+        Concurrent calls take turns, and the new states come into force together, after the last one is loaded.
+        """
+        async with self._lock:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    restored = await self._load(assigned)
+            except Exception as error:
+                self._fail(error)
+                raise
+            self._current = {tp: self._partition(tp, found) for tp, found in restored.items()}
+            self.restored = frozenset(assigned)
+            log.info("restored", partitions={f"{tp.topic}[{tp.partition}]": at.next for tp, at in restored.items()})
+            return {tp: found.next for tp, found in restored.items()}
+
+    def _partition(self, tp: TP, found: Restored) -> Partition:
+        return Partition(
+            tp=tp,
+            state=found.state,
+            next=found.next,
+            deliveries=Deliveries(self._fail),
+            saved_next=found.next,
+            saved_ticks=found.state.ticks,
+            saved_at_s=self._clock(),
+        )
+
+    def __getitem__(self, tp: TP) -> Partition:
+        return self._current[tp]
+
+    def __iter__(self) -> Iterator[TP]:
+        return iter(self._current)
+
+    def __len__(self) -> int:
+        return len(self._current)

@@ -1,0 +1,62 @@
+"""Settings of the processor, read from ``TAPELINE_PROCESSOR_<NAME>``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tapeline.ops.settings import ServiceSettings
+
+
+def _names(value: Any) -> Any:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+class ProcessorSettings(ServiceSettings):
+    """Every setting has its unit in its name; the defaults suit a worker with one core of its own."""
+
+    service: ClassVar[str] = "processor"
+
+    topics: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """Ticks topics to read, comma separated, without namespace; none: every one of schemas/topics.yaml."""
+
+    instance_id: str = ""
+    """Static group membership: a name that this worker keeps over restarts, its own among all workers. With it a
+    killed worker resumes within seconds of its restart; without, after `session_timeout_s`."""
+
+    health_port: int = Field(8110, ge=0, le=65_535)
+    """Port of /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""
+
+    session_timeout_s: float = Field(45.0, ge=1.0, le=300.0)
+    """Time without a heartbeat after which the group gives this worker's partitions to others."""
+
+    fetch_max_wait_ms: int = Field(20, ge=1, le=1_000)
+    """Longest time that the broker holds back an empty answer. A busy partition can wait this long behind idle ones."""
+
+    fetch_partition_bytes: int = Field(4 << 20, ge=1 << 20, le=64 << 20)
+    """Most bytes per partition and fetch."""
+
+    buffered_frames: int = Field(64, ge=1, le=4_096)
+    """Frames read ahead per topic; when they are all waiting, reading stops."""
+
+    linger_ms: int = Field(2, ge=0, le=1_000)
+    """Time that rows wait for company in a batch."""
+
+    rows_compression: Literal["lz4", "zstd"] = "lz4"
+    """Compression of the rows on the topic."""
+
+    checkpoint_interval_s: float = Field(30.0, gt=0.0, le=3_600.0)
+    """Longest time between two checkpoints of a busy partition."""
+
+    checkpoint_ticks: int = Field(500_000, ge=1)
+    """Most ticks between two checkpoints of a partition."""
+
+    checkpoint_part_bytes: int = Field(512 << 10, ge=1 << 10, le=768 << 10)
+    """Most bytes in one message of a checkpoint."""
+
+    restore_timeout_s: float = Field(60.0, gt=0.0, le=600.0)
+    """Longest time that loading the checkpoints of newly assigned partitions may take."""
+
+    shutdown_timeout_s: float = Field(4.0, gt=0.0, le=300.0)
+    """Time to deliver rows and a last checkpoint after SIGTERM."""
