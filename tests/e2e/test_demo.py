@@ -1,0 +1,120 @@
+"""The demonstration as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+END = re.compile(
+    r"demo: ([\d,]+) ticks in ([\d,]+) frames, ([\d,]+) rows, from tick to row p50 ([\d.]+) ms, p99 ([\d.]+) ms"
+)
+
+
+@pytest.fixture
+def environment(bootstrap_servers: str, namespace: str, tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "TAPELINE_NAMESPACE": namespace,
+        "TAPELINE_STATE_DIR": str(tmp_path),
+    }
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tapeline_cli", "demo", *arguments]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
+    """Return the processes that carry the test's namespace, but this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TAPELINE_NAMESPACE") == environment["TAPELINE_NAMESPACE"]:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [process for process in found if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until_none(environment: dict[str, str], deadline_s: float = 10.0) -> list[psutil.Process]:
+    end = time.monotonic() + deadline_s
+    while (left := processes_of(environment)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def test_ends_by_itself_with_pressure_from_the_market(environment: dict[str, str]) -> None:
+    environment["DEMO_SECONDS"] = "6"
+    process = start(environment)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    end = END.search(out)
+    assert end, out
+    ticks, frames, rows, p50, p99 = (number(text) for text in end.groups())
+    assert ticks > 1_000
+    assert ticks > frames > 100
+    # Six seconds of 100 ms, 1 s windows for two symbols, less those that did not close.
+    assert rows > 20
+    assert 0 < p50 <= p99
+    assert wait_until_none(environment) == []
+
+
+def await_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    pytest.fail(f"ended without {text!r}: {''.join(seen)}")
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing(environment: dict[str, str]) -> None:
+    process = start(environment)
+    await_line(process, "from tick to row")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert "ticks in" in out
+    assert wait_until_none(environment) == []
+
+
+def test_killed_it_leaves_nothing(environment: dict[str, str]) -> None:
+    process = start(environment)
+    await_line(process, "the market is open")
+    process.kill()
+    process.communicate(timeout=60)
+    assert wait_until_none(environment) == []
+
+
+def test_a_part_that_ends_is_told_with_its_log(environment: dict[str, str]) -> None:
+    environment["TAPELINE_PROCESSOR_SPEED"] = "fast"
+    process = start(environment)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "processor ended with 2" in out
+    assert "TAPELINE_PROCESSOR_SPEED" in out
+    assert "Traceback" not in out
+    assert wait_until_none(environment) == []
+
+
+def test_no_time_is_a_usage_error(environment: dict[str, str]) -> None:
+    process = start(environment, "--seconds", "0")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "above 0" in out
