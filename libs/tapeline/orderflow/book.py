@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.compiled import inlined, kernel, move_rows
 from tapeline.orderflow.layout import (
     BID_LEVELS,
     END,
@@ -23,6 +23,7 @@ from tapeline.orderflow.layout import (
     ORDER_SIZE_BEFORE,
     ORDERS_FREE,
     ORDERS_USED,
+    PRICE_STEP,
     TOUCHED,
     UNTOUCHED,
     Arrays,
@@ -30,45 +31,48 @@ from tapeline.orderflow.layout import (
 )
 
 _GOLDEN: Final = -7_046_029_254_386_353_131  # 2^64 / golden ratio, as int64
-_SLOT_MIX: Final = 2_654_435_761
-_LINEAR_STEPS: Final = 16
+_ROW: Final = 0xFFFF_FFFF
+_TAG: Final = ~_ROW
+_LINEAR_STEPS: Final = 4
 
 
 @inlined
-def home(table: Int64s, order_id: int, slot: int) -> int:
-    """Return where in the table the search for an order begins."""
-    mixed = (order_id ^ (slot * _SLOT_MIX)) * _GOLDEN
-    return (mixed ^ (mixed >> 32)) & (len(table) - 1)
+def place_of(a: Arrays, order_id: int, slot: int) -> int:
+    """Return where in the table an order of the symbol is, or the free place where it would be.
+
+    An entry holds 32 bits of the id's hash above the order's row + 1, so that a search rarely looks at another order.
+    Ids of different symbols may be equal.
+    """
+    table, orders = a.table, a.orders
+    mask = len(table) - 1
+    mixed = order_id * _GOLDEN
+    at = (mixed >> 32) & mask
+    while True:
+        entry = table[at]
+        if entry == 0:
+            return at
+        if (entry ^ mixed) & _TAG == 0:
+            row = (entry & _ROW) - 1
+            if orders[row, ORDER_ID] == order_id and orders[row, ORDER_OWNER] >> 2 == slot:
+                return at
+        at = (at + 1) & mask
+
+
+@inlined
+def order_at(table: Int64s, place: int) -> int:
+    """Return the row of the order at a place of the table, -1 where the place is free."""
+    return int(table[place] & _ROW) - 1
 
 
 @inlined
 def find(a: Arrays, order_id: int, slot: int) -> int:
-    """Return the row of an order of the symbol, or -1. Ids of different symbols may be equal."""
-    mask = len(a.table) - 1
-    at = home(a.table, order_id, slot)
-    while True:
-        row = a.table[at, 1]
-        if row < 0:
-            return -1
-        if a.table[at, 0] == order_id and a.orders[row, ORDER_OWNER] >> 2 == slot:
-            return int(row)
-        at = (at + 1) & mask
+    """Return the row of an order of the symbol, or -1."""
+    return order_at(a.table, place_of(a, order_id, slot))
 
 
 @inlined
-def enter(table: Int64s, order_id: int, slot: int, row: int) -> None:
-    """Write an order that is not in the table into it."""
-    mask = len(table) - 1
-    at = home(table, order_id, slot)
-    while table[at, 1] >= 0:
-        at = (at + 1) & mask
-    table[at, 0] = order_id
-    table[at, 1] = row
-
-
-@inlined
-def new_order(a: Arrays, order_id: int, slot: int) -> int:
-    """Return the row of a new order of size 0."""
+def new_order(a: Arrays, order_id: int, slot: int, place: int) -> int:
+    """Return the row of a new order of size 0, entered at a free place of the table."""
     row = a.flow[ORDERS_FREE]
     if row >= 0:
         a.flow[ORDERS_FREE] = a.orders[row, ORDER_NEXT]
@@ -81,7 +85,7 @@ def new_order(a: Arrays, order_id: int, slot: int) -> int:
     a.orders[row, ORDER_OWNER] = slot << 2
     a.orders[row, ORDER_NEXT] = UNTOUCHED
     a.symbols[slot, ORDER_COUNT] += 1
-    enter(a.table, order_id, slot, row)
+    a.table[place] = ((order_id * _GOLDEN) & _TAG) | (row + 1)
     return int(row)
 
 
@@ -90,21 +94,20 @@ def free_order(a: Arrays, row: int, slot: int) -> None:
     """Take an order out of the table, by shifting back what probed past it, and free its row."""
     table = a.table
     mask = len(table) - 1
-    hole = home(table, a.orders[row, ORDER_ID], slot)
-    while table[hole, 1] != row:
+    hole = ((a.orders[row, ORDER_ID] * _GOLDEN) >> 32) & mask
+    while table[hole] & _ROW != row + 1:
         hole = (hole + 1) & mask
     at = hole
     while True:
         at = (at + 1) & mask
-        other = table[at, 1]
-        if other < 0:
+        entry = table[at]
+        if entry == 0:
             break
-        begin = home(table, table[at, 0], a.orders[other, ORDER_OWNER] >> 2)
+        begin = (entry >> 32) & mask
         if (at - begin) & mask >= (at - hole) & mask:
-            table[hole, 0] = table[at, 0]
-            table[hole, 1] = other
+            table[hole] = entry
             hole = at
-    table[hole, 1] = -1
+    table[hole] = 0
     a.orders[row, ORDER_OWNER] = -1
     a.orders[row, ORDER_NEXT] = a.flow[ORDERS_FREE]
     a.flow[ORDERS_FREE] = row
@@ -151,6 +154,12 @@ def move_side(a: Arrays, slot: int, at: int) -> bool:
     return True
 
 
+@kernel
+def shift_levels(levels: Int64s, start: int, to: int, count: int) -> None:
+    """Move `count` levels from `start` to `to`."""
+    move_rows(levels, start, to, count)
+
+
 @inlined
 def change_level(a: Arrays, slot: int, side: int, key: int, change: int) -> None:
     """Add `change` to the resting size at a price; a price without size is no level. Room must be there."""
@@ -164,28 +173,33 @@ def change_level(a: Arrays, slot: int, side: int, key: int, change: int) -> None
     while i >= stop and levels[i, 0] > key:
         i -= 1
     if i < stop and i >= offset:
-        low, high = offset, i + 1  # the first of [offset, i] that is above key
-        while low < high:
-            middle = (low + high) >> 1
-            if levels[middle, 0] > key:
-                high = middle
-            else:
-                low = middle + 1
-        i = low - 1
+        # Most books have an order at every price near the best: count steps before searching.
+        guess = last - (levels[last, 0] - key) // a.symbols[slot, PRICE_STEP]
+        if offset <= guess <= last and levels[guess, 0] == key:
+            i = guess
+        else:
+            low, high = offset, i + 1  # the first of [offset, i] that is above key
+            while low < high:
+                middle = (low + high) >> 1
+                if levels[middle, 0] > key:
+                    high = middle
+                else:
+                    low = middle + 1
+            i = low - 1
     if i >= offset and levels[i, 0] == key:
         size = levels[i, 1] + change
         levels[i, 1] = size
         if size == 0:
-            for j in range(i, last):
-                levels[j, 0] = levels[j + 1, 0]
-                levels[j, 1] = levels[j + 1, 1]
+            shift_levels(levels, i + 1, i, last - i)
             a.symbols[slot, at + 1] = length - 1
     elif change != 0:
-        for j in range(last, i, -1):
-            levels[j + 1, 0] = levels[j, 0]
-            levels[j + 1, 1] = levels[j, 1]
+        shift_levels(levels, i + 1, i + 2, last - i)
         levels[i + 1, 0] = key
         levels[i + 1, 1] = change
+        if i >= offset:
+            a.symbols[slot, PRICE_STEP] = min(a.symbols[slot, PRICE_STEP], key - levels[i, 0])
+        if i < last:
+            a.symbols[slot, PRICE_STEP] = min(a.symbols[slot, PRICE_STEP], levels[i + 2, 0] - key)
         a.symbols[slot, at + 1] = length + 1
 
 
@@ -206,9 +220,12 @@ def clear_book(a: Arrays, slot: int) -> None:
 def enter_all(orders: Int64s, used: int, table: Int64s) -> None:
     """Write every order in use into an empty table."""
     for row in range(used):
-        owner = orders[row, ORDER_OWNER]
-        if owner >= 0:
-            enter(table, orders[row, ORDER_ID], owner >> 2, row)
+        if orders[row, ORDER_OWNER] >= 0:
+            mixed = orders[row, ORDER_ID] * _GOLDEN
+            at = (mixed >> 32) & (len(table) - 1)
+            while table[at] != 0:
+                at = (at + 1) & (len(table) - 1)
+            table[at] = (mixed & _TAG) | (row + 1)
 
 
 @kernel

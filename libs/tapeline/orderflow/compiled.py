@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,3 +52,24 @@ def kernel(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile `function` into each of its callers."""
     return cast(Function, numba.njit(forceinline=True, **_OPTIONS)(function))
+
+
+@intrinsic
+def move_rows(typing_context: Any, array: Any, start: Any, to: Any, count: Any) -> Any:
+    """Move `count` rows of a two-dimensional array from `start` to `to`; the stretches may overlap (memmove)."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, start_row, to_row, row_count = arguments
+        array_data = context.make_array(signature.args[0])(context, builder, rows)
+        row_bytes = builder.extract_value(array_data.strides, 0)
+        data = builder.bitcast(array_data.data, ir.IntType(8).as_pointer())
+        cgutils.raw_memmove(
+            builder,
+            builder.gep(data, [builder.mul(to_row, row_bytes)]),
+            builder.gep(data, [builder.mul(start_row, row_bytes)]),
+            row_count,
+            row_bytes,
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, types.int64), code

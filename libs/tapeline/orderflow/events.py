@@ -283,24 +283,20 @@ def end_event(a: Arrays, slot: int, kind: int) -> None:
         elif bid_price >= ask_price:
             sums[row, REASONS] |= IS_LOCKED if bid_price == ask_price else IS_CROSSED
         is_first = symbols[slot, PREVIOUS_SEGMENT] != symbols[slot, EVENT_SEGMENT]
-        bid_changed = bid_price != old_bid_price or bid_size != old_bid_size
-        ask_changed = ask_price != old_ask_price or ask_size != old_ask_size
-        if is_first or bid_changed or ask_changed:
+        bid_changed = (bid_price != old_bid_price) | (bid_size != old_bid_size)
+        ask_changed = (ask_price != old_ask_price) | (ask_size != old_ask_size)
+        if is_first | bid_changed | ask_changed:
             weigh(a, slot, symbols[slot, EVENT_TS], row)
             stand(a, slot, bid_price, bid_size, ask_price, ask_size)
             if is_first:
                 symbols[slot, PREVIOUS_SEGMENT] = symbols[slot, EVENT_SEGMENT]
             else:
-                imbalance = 0
-                if bid_price >= old_bid_price:
-                    imbalance += bid_size
-                if bid_price <= old_bid_price:
-                    imbalance -= old_bid_size
-                if ask_price <= old_ask_price:
-                    imbalance -= ask_size
-                if ask_price >= old_ask_price:
-                    imbalance += old_ask_size
-                sums[row, IMBALANCE] += imbalance
+                sums[row, IMBALANCE] += (
+                    (bid_price >= old_bid_price) * bid_size
+                    - (bid_price <= old_bid_price) * old_bid_size
+                    - (ask_price <= old_ask_price) * ask_size
+                    + (ask_price >= old_ask_price) * old_ask_size
+                )
     else:
         if event == LIVE:
             weigh(a, slot, symbols[slot, EVENT_TS], row)

@@ -49,7 +49,7 @@ class Arrays(NamedTuple):
     orders: Int64s
     """(capacity, ORDER_WIDTH): resting orders; one cache line each."""
     table: Int64s
-    """(2^k, 2): order id and row of `orders` (-1: free); open addressing, linear probing."""
+    """(2^k,): rows of `orders` by order id; open addressing, linear probing; see `place_of`."""
     levels: Int64s
     """(capacity, 2): price key and size. Each side of a book is one stretch, best last; keys of asks are negated."""
     prints: Int64s
@@ -111,6 +111,7 @@ GAP_TO: Final = 27
 STATUS: Final = 28
 STATUS_UNTIL: Final = 29
 ORDER_COUNT: Final = 30
+PRICE_STEP: Final = 31
 QUOTED_TOP: Final = 32  # bid price, bid size, ask price, ask size of the latest l1 row
 RUN_TS: Final = 36
 RUN_SIDE: Final = 37

@@ -35,7 +35,17 @@ from __future__ import annotations
 from typing import Final
 
 from tapeline.model.columns import F_LAST, F_MAYBE_BAD_BOOK, F_SNAPSHOT
-from tapeline.orderflow.book import change_level, clear_book, find, free_order, has_level_room, new_order, touch
+from tapeline.orderflow.book import (
+    change_level,
+    clear_book,
+    find,
+    free_order,
+    has_level_room,
+    new_order,
+    order_at,
+    place_of,
+    touch,
+)
 from tapeline.orderflow.compiled import inlined, kernel
 from tapeline.orderflow.events import begin_event, begin_snapshot, close_due, end_event, end_open_event
 from tapeline.orderflow.layout import (
@@ -196,11 +206,12 @@ def rest(a: Arrays, slot: int, row: int, action: int, side: int, key: int, size:
     """Apply A or M: the order rests with this side, price and size, whether it was known or not."""
     orders = a.orders
     is_live = a.symbols[slot, EVENT] == LIVE
-    order = find(a, order_id, slot)
+    place = place_of(a, order_id, slot)
+    order = order_at(a.table, place)
     if order < 0:
         if action == MODIFY:
             a.sums[row, MODIFY_UNKNOWN] += 1
-        order = new_order(a, order_id, slot)
+        order = new_order(a, order_id, slot, place)
     if is_live:
         touch(a, order, slot)
     owner = orders[order, ORDER_OWNER]
@@ -236,9 +247,9 @@ def cancel(a: Arrays, slot: int, row: int, size: int, order_id: int) -> None:
 
 
 @inlined
-def has_row_room(a: Arrays) -> bool:
-    """Say whether every window that is open could close."""
-    return bool(a.flow[ROWS_USED] + a.flow[SLOTS] * len(a.windows_ns) <= len(a.rows))
+def row_limit(a: Arrays) -> int:
+    """Return up to how many rows used there is room for every window to close."""
+    return len(a.rows) - int(a.flow[SLOTS]) * len(a.windows_ns)
 
 
 @inlined
@@ -269,13 +280,14 @@ def take_mbo(
 
     Returns DONE, or what there is no room for before the record at `flow[POSITION]`: make room and call again.
     """
+    limit = row_limit(a)
     for i in range(begin, len(ts_event)):
         slot = slots[symbol[i]]
         flags = record_flags[i]
         is_snapshot = flags & F_SNAPSHOT != 0
         ts = ts_base + ts_event[i]
         action = action_letters[i]
-        if not has_row_room(a):
+        if a.flow[ROWS_USED] > limit:
             a.flow[POSITION] = i
             return NEED_ROWS
         if slot < 0:
@@ -349,13 +361,14 @@ def take_l1(
     record_flags: Int64s,
 ) -> int:
     """Apply the rows [begin, n) of an l1 frame, as `take_mbo`; a T carries the top before the trade: volume only."""
+    limit = row_limit(a)
     for i in range(begin, len(ts_event)):
         slot = slots[symbol[i]]
         flags = record_flags[i]
         is_snapshot = flags & F_SNAPSHOT != 0
         ts = ts_base + ts_event[i]
         action = action_letters[i]
-        if not has_row_room(a):
+        if a.flow[ROWS_USED] > limit:
             a.flow[POSITION] = i
             return NEED_ROWS
         if slot >= 0 and ends_before(a, slot, ts, is_snapshot):
@@ -402,10 +415,11 @@ def take_trades(
     sizes: Int64s,
 ) -> int:
     """Apply the rows [begin, n) of a trade frame, as `take_mbo`; each row is an event."""
+    limit = row_limit(a)
     for i in range(begin, len(ts_event)):
         slot = slots[symbol[i]]
         ts = ts_base + ts_event[i]
-        if not has_row_room(a):
+        if a.flow[ROWS_USED] > limit:
             a.flow[POSITION] = i
             return NEED_ROWS
         advance_watermark(a, ts, TRADE)

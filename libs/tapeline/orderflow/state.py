@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from tapeline.orderflow.layout import (
     ORDERS_FREE,
     ORDERS_USED,
     PREVIOUS_SEGMENT,
+    PRICE_STEP,
     PRINT_WIDTH,
     PRINTS,
     PRINTS_FREE,
@@ -73,28 +75,40 @@ for _column, _value in {
     GAP_TO: NULL,
     STATUS: NO_STATUS,
     RUN_TS: NULL,
+    PRICE_STEP: NONE,
 }.items():
     _NEW_SYMBOL[_column] = _value
 
 
+_LINE_BYTES: Final = 64
+
+
+def zeros(*shape: int, dtype: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
+    """Return zeros that begin at a cache line, so that a row of 64 bytes is one line and not two."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + _LINE_BYTES, dtype=np.uint8)
+    start = -memory.ctypes.data % _LINE_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def new_arrays(windows_ns: Int64s, sessions: Int64s) -> Arrays:
     """Return the state before anything happened."""
-    flow = np.zeros(FLOW_WIDTH, dtype=np.int64)
+    flow = zeros(FLOW_WIDTH)
     flow[WATERMARK] = NULL
     flow[NEXT_DEADLINE] = NONE
     flow[[ORDERS_FREE, PRINTS_FREE]] = END
     flow[[SEGMENT_FROM, SEGMENT_TO]] = 0
     return Arrays(
         flow=flow,
-        symbols=np.zeros((0, SYMBOL_WIDTH), dtype=np.int64),
-        standing=np.zeros((0, WEIGHTS_WIDTH)),
-        sums=np.zeros((0, SUMS_WIDTH), dtype=np.int64),
-        weights=np.zeros((0, WEIGHTS_WIDTH)),
-        orders=np.zeros((64, ORDER_WIDTH), dtype=np.int64),
+        symbols=zeros(0, SYMBOL_WIDTH),
+        standing=zeros(0, WEIGHTS_WIDTH, dtype=np.float64),
+        sums=zeros(0, SUMS_WIDTH),
+        weights=zeros(0, WEIGHTS_WIDTH, dtype=np.float64),
+        orders=zeros(64, ORDER_WIDTH),
         table=new_table(64),
-        levels=np.zeros((128, 2), dtype=np.int64),
-        prints=np.zeros((16, PRINT_WIDTH), dtype=np.int64),
-        rows=np.zeros((0, ROW_WIDTH), dtype=np.int64),
+        levels=zeros(128, 2),
+        prints=zeros(16, PRINT_WIDTH),
+        rows=zeros(0, ROW_WIDTH),
         windows_ns=windows_ns,
         sessions=sessions,
     )
@@ -102,14 +116,12 @@ def new_arrays(windows_ns: Int64s, sessions: Int64s) -> Arrays:
 
 def new_table(orders: int) -> Int64s:
     """Return an empty table that `orders` (a power of two) fill at most by half."""
-    table = np.zeros((2 * orders, 2), dtype=np.int64)
-    table[:, 1] = END
-    return table
+    return zeros(2 * orders)
 
 
 def grown(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     """Return a copy with room for `length` rows, 0 where new."""
-    out = np.zeros((length, *array.shape[1:]), dtype=array.dtype)
+    out = zeros(length, *array.shape[1:], dtype=array.dtype)
     out[: len(array)] = array
     return out
 
@@ -144,7 +156,7 @@ def with_more_orders(a: Arrays) -> Arrays:
 
 def with_more_levels(a: Arrays) -> Arrays:
     """Return the state with room for every side to double."""
-    levels = np.zeros((2 * len(a.levels), 2), dtype=np.int64)
+    levels = zeros(2 * len(a.levels), 2)
     a.flow[LEVELS_USED] = move_levels(a.symbols, int(a.flow[SLOTS]), a.levels, levels)
     return a._replace(levels=levels)
 
@@ -165,7 +177,7 @@ def packed(a: Arrays) -> list[npt.NDArray[Any]]:
 
 def unpacked(unpacker: Unpacker, fresh: Arrays, lengths: list[int]) -> Arrays:
     """Return the state that `packed` copied; `fresh` is one before anything happened."""
-    flow = unpacker.array(np.int64, (lengths[0],)).copy()
+    flow = grown(unpacker.array(np.int64, (lengths[0],)), FLOW_WIDTH)
     flow[[SEGMENT_FROM, SEGMENT_TO]] = 0  # the calendar may be another one
     parts = [
         unpacker.array(dtype, (length, width))
@@ -181,17 +193,18 @@ def unpacked(unpacker: Unpacker, fresh: Arrays, lengths: list[int]) -> Arrays:
     ]
     symbols, standing, sums, weights, orders, levels, prints = parts
     room = max(len(fresh.orders), 1 << (len(orders) - 1).bit_length())
+    orders, used = grown(orders, room), orders
     table = new_table(room)
-    enter_all(grown(orders, len(orders)), len(orders), table)
+    enter_all(orders, len(used), table)
     return fresh._replace(
         flow=flow,
-        symbols=symbols.copy(),
-        standing=standing.copy(),
-        sums=sums.copy(),
-        weights=weights.copy(),
-        orders=grown(orders, room),
+        symbols=grown(symbols, len(symbols)),
+        standing=grown(standing, len(standing)),
+        sums=grown(sums, len(sums)),
+        weights=grown(weights, len(weights)),
+        orders=orders,
         table=table,
         levels=grown(levels, max(len(fresh.levels), len(levels))),
         prints=grown(prints, max(len(fresh.prints), len(prints))),
-        rows=np.zeros((ROWS + len(sums) if len(symbols) else 0, ROW_WIDTH), dtype=np.int64),
+        rows=zeros(ROWS + len(sums) if len(symbols) else 0, ROW_WIDTH),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tapeline.model.windows import CLOSE_AFTER_NS
-from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.compiled import inlined
 from tapeline.orderflow.layout import (
     ADDED,
     ASK_LEVELS,
@@ -199,7 +199,7 @@ def write_row(a: Arrays, slot: int, level: int, row: int, kind: int) -> None:
     rows[out, ROW_VALUES + 25] = sums[row, MODIFY_UNKNOWN]
 
 
-@kernel
+@inlined
 def close_window(a: Arrays, slot: int, level: int, kind: int) -> None:
     """Write a window's row, add its sums to the next longer one, and empty it."""
     row = row_of(a, slot, level)
@@ -221,7 +221,7 @@ def close_window(a: Arrays, slot: int, level: int, kind: int) -> None:
         a.symbols[slot, FAST_TO] = 0
 
 
-@kernel
+@inlined
 def enter_windows(a: Arrays, slot: int, ts: int, kind: int) -> None:
     """Close what the event at `ts` is past, open what it falls into, and count it where it is late."""
     levels = len(a.windows_ns)
