@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -97,15 +98,15 @@ class Reader:
 
         Raises BadData for a message that cannot be decoded, and Retryable where the broker refuses to serve.
         """
+        deadline = time.monotonic() + timeout_s
         while not self._records:
-            while not self._messages:
-                if self.finished:
-                    return None
-                fetched = self._log.fetch(timeout_s)
-                if not fetched:
-                    return None
-                self._messages.extend(message for message in fetched if self._wanted(message))
-            self._take(self._messages.popleft())
+            if self._messages:
+                self._take(self._messages.popleft())
+                continue
+            remaining_s = deadline - time.monotonic()
+            if self.finished or remaining_s <= 0.0:
+                return None
+            self._messages.extend(message for message in self._log.fetch(remaining_s) if self._wanted(message))
         return self._records.popleft()
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ class Log:
         """Make `fetch` continue at these offsets, and nowhere else."""
         self._consumer.assign([TopicPartition(topic, partition, at) for (topic, partition), at in starts.items()])
 
-    def fetch(self, timeout_s: float, batch: int = BATCH_MESSAGES) -> list[Message]:
+    def fetch(self, timeout_s: float) -> list[Message]:
         """Return the next messages in each partition's order; empty if there are none within `timeout_s`.
 
         Messages whose `error()` is _PARTITION_EOF say that a partition was read to its end. Raises Retryable where the
@@ -107,7 +107,7 @@ class Log:
         try:
             # Asking for the whole batch would wait until it is full; so wait for one, and take what else is there.
             first = self._consumer.poll(timeout_s)
-            messages = [] if first is None else [first, *self._consumer.consume(batch - 1, 0.0)]
+            messages = [] if first is None else [first, *self._consumer.consume(BATCH_MESSAGES - 1, 0.0)]
         except KafkaException as error:
             raise Retryable(str(error.args[0])) from None
         for message in messages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Final, Literal
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata  # type: ignore[attr-defined]
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tapeline.bus.bootstrap import namespaced
@@ -19,6 +20,7 @@ from tapeline.errors import BrokerUnavailable, Misconfigured, TopicMismatch
 from tapeline.ops.resources import resource
 
 _TIMEOUT_S: Final = 30.0
+_LEADER_WAIT_S: Final = 0.05
 _DAY_MS: Final = 86_400_000
 _TICKS: Final = "md.ticks."
 
@@ -124,10 +126,7 @@ def _admin(bootstrap: str) -> AdminClient:
 
 
 def _compare(admin: AdminClient, topics: list[Topic]) -> list[TopicReport]:
-    try:
-        found = admin.list_topics(timeout=_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise BrokerUnavailable(f"the broker did not list its topics: {error.args[0].str()}") from None
+    found = _list(admin)
     names = [namespaced(topic.name) for topic in topics]
     configs = _configs(admin, [name for name in names if name in found])
     reports = []
@@ -178,6 +177,33 @@ def _create(admin: AdminClient, topics: list[Topic]) -> None:
     answers = admin.create_topics(wanted, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
     for name, answer in answers.items():
         _result(name, answer, tolerated=KafkaError.TOPIC_ALREADY_EXISTS)
+    _await_leaders(admin, {topic.name: topic.partitions for topic in topics})
+
+
+def _await_leaders(admin: AdminClient, partitions: Mapping[str, int]) -> None:
+    """Wait until every partition of the topics just made can be used: brokers learn of them a moment later."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        found = _list(admin)
+        waiting = [
+            name
+            for name, count in partitions.items()
+            if (topic := found.get(namespaced(name))) is None
+            or len(topic.partitions) < count
+            or any(partition.leader < 0 for partition in topic.partitions.values())
+        ]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(f"{', '.join(waiting)}: made, but without leaders after {_TIMEOUT_S:g} s")
+        time.sleep(_LEADER_WAIT_S)
+
+
+def _list(admin: AdminClient) -> dict[str, TopicMetadata]:
+    try:
+        return admin.list_topics(timeout=_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise BrokerUnavailable(f"the broker did not list its topics: {error.args[0].str()}") from None
 
 
 def _result(topic: str, answer: Future[Any], tolerated: int | None = None) -> Any:

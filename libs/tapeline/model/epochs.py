@@ -13,15 +13,14 @@ class EpochGate:
     frame is the one that holds the stream, even for a reader who started after the claim.
     """
 
-    def __init__(self, epochs: dict[tuple[str, str], int] | None = None) -> None:
-        self.epochs: dict[tuple[str, str], int] = dict(epochs or {})
-        """Highest epoch per (source, stream)."""
+    def __init__(self) -> None:
+        self._epochs: dict[tuple[str, str], int] = {}
 
     def admits(self, source: str, stream: str, epoch: int) -> bool:
         """Return whether a frame of that source, stream and epoch counts, and remember the epoch."""
         if epoch == UNFENCED_EPOCH:
             return True
-        highest = self.epochs.get((source, stream), UNFENCED_EPOCH)
+        highest = self._epochs.get((source, stream), UNFENCED_EPOCH)
         if epoch > highest:
-            self.epochs[source, stream] = epoch
+            self._epochs[source, stream] = epoch
         return epoch >= highest

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
 
 from tapeline.bus.bootstrap import namespaced
@@ -28,11 +27,11 @@ def test_applying_twice_creates_once(bootstrap_servers: str, namespace: str) -> 
 
 def test_what_differs_is_told_and_left_as_it_is(bootstrap_servers: str, namespace: str) -> None:
     declared = load_topics()
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     name = namespaced("md.ticks.saved.v1")
-    config = declared["md.ticks.saved.v1"].kafka_config() | {"retention.ms": "3600000"}
-    admin.create_topics([NewTopic(name, 5, 1, config=config)], operation_timeout=20.0)[name].result(20)
-    expected = {"partitions": ("12", "5"), "retention.ms": ("604800000", "3600000")}
+    apply_topics(
+        bootstrap_servers, [declared["md.ticks.saved.v1"].model_copy(update={"partitions": 5, "retention_days": 1})]
+    )
+    expected = {"partitions": ("12", "5"), "retention.ms": ("604800000", "86400000")}
     for report in (verify_topics, apply_topics):
         [ticks] = [found for found in report(bootstrap_servers, declared.values()) if found.topic == name]
         assert (ticks.status, ticks.good, ticks.differences) == ("drift", False, expected)
