@@ -287,6 +287,8 @@ def test_an_instrument_id_used_again_has_the_symbol_of_its_time() -> None:
     symbology.add(7, "NEW", 100, 200)
     assert [symbology.symbol(7, at) for at in (-1, 0, 99, 100, 199, 200)] == [None, "OLD", "OLD", "NEW", "NEW", None]
     assert symbology.symbol(8, 50) is None
+    symbology.add(7, "LATER", 150, 250)
+    assert [symbology.symbol(7, at) for at in (149, 150, 249)] == ["NEW", "LATER", "LATER"]
 
 
 # -- streams ---------------------------------------------------------------------------------------------------------
