@@ -29,6 +29,7 @@ from tapeline_cli.local_broker import LocalBroker, state_folder
 from tapeline_cli.supervisor import Child, Supervisor, failure
 
 _NAMESPACE: Final = "demo"
+_STREAM: Final = "TAPELINE.SIM/NQ.FUT"
 _READY_TIMEOUT_S: Final = 120.0
 _TABLE_EVERY_S: Final = 0.25
 _LINE_EVERY_S: Final = 2.0
@@ -119,7 +120,7 @@ async def _start_market(supervisor: Supervisor, seed: int) -> Child:
         tapeline = [sys.executable, "-m", "tapeline_cli"]
         report = os.open(state_folder() / "demo" / "replay.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         replay = await supervisor.start(
-            "replay", [*tapeline, "replay", "-", "--json"], {}, stdin=reading, stdout=report
+            "replay", [*tapeline, "replay", "-", "--stream", _STREAM, "--json"], {}, stdin=reading, stdout=report
         )
         os.close(report)
         await supervisor.start("market", [*tapeline, "simulate", "market", "--seed", str(seed)], {}, stdout=writing)

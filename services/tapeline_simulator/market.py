@@ -17,7 +17,8 @@ from tapeline.feed.dbn_records import MBO_RECORD, Array
 from tapeline.model.columns import F_BAD_TS_RECV, F_LAST, F_SNAPSHOT, INT64_MAX
 from tapeline_simulator import exchange
 
-DATASET: Final = "GLBX.MDP3"
+DATASET: Final = "TAPELINE.SIM"
+"""No vendor's name: simulated ticks must not be taken for real ones. A dataset without a calendar never closes."""
 PUBLISHER_ID: Final = 1
 TICK_E9: Final = 250_000_000
 BATCH_RECORDS: Final = 4096

@@ -56,7 +56,7 @@ def test_a_file_is_read_by_the_official_decoder_and_ours_alike(tmp_path: Path) -
     decoder = dbn.DBNDecoder()
     decoder.write(path.read_bytes())
     metadata, *records = decoder.decode()
-    assert (metadata.version, metadata.dataset, str(metadata.schema)) == (3, "GLBX.MDP3", "mbo")
+    assert (metadata.version, metadata.dataset, str(metadata.schema)) == (3, "TAPELINE.SIM", "mbo")
     assert metadata.symbols == ["NQZ6", "NQH7"]
     assert metadata.start == START
 
