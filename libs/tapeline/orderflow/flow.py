@@ -37,7 +37,7 @@ from tapeline.orderflow.layout import (
 )
 from tapeline.orderflow.marks import close_all, lose, set_status, take_clock
 from tapeline.orderflow.pressure import take_l1, take_mbo, take_trades
-from tapeline.orderflow.rows import RowWriter
+from tapeline.orderflow.rows import RowBuffer, RowWriter
 from tapeline.orderflow.state import new_arrays, with_more_levels, with_more_orders, with_more_prints, with_slot
 
 KINDS: Final = {"mbo": MBO, "l1": L1, "trade": TRADE}
@@ -57,9 +57,9 @@ class Marks:
 
 
 class Flow:
-    """Pressure of one (stream, kind): arrays, the names of its slots, and rows as they come."""
+    """Pressure of one (stream, kind): arrays, the names of its slots, and its way of writing rows."""
 
-    def __init__(self, kind: str, windows_ms: Sequence[int], sessions: Int64s, marks: Marks) -> None:
+    def __init__(self, kind: str, windows_ms: Sequence[int], sessions: Int64s, marks: Marks, buffer: RowBuffer) -> None:
         self.kind = kind
         self.session: str | None = None
         self.frame = -1
@@ -68,13 +68,13 @@ class Flow:
         self._windows_ms = windows_ms
         self._sessions = sessions
         self._marks = marks
-        self._written: list[tuple[bytes, Int64s]] = []
+        self._buffer = buffer
         self._reset()
 
     def _reset(self) -> None:
         self.slots: dict[str, int] = {}
         self.arrays = new_arrays(np.array(self._windows_ms, dtype=np.int64) * 1_000_000, self._sessions)
-        self._writer = RowWriter(self._windows_ms)
+        self._writer = RowWriter(self._windows_ms, self._buffer)
         self._frame_slots: dict[tuple[tuple[str, ...], str], Int64s] = {}
 
     # -- symbols -----------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Flow:
                 return
             begin = int(self.arrays.flow[POSITION])
             if need == NEED_ROWS:
-                self._drain()
+                self.drain()
             elif need == NEED_ORDERS:
                 self.arrays = with_more_orders(self.arrays)
             elif need == NEED_LEVELS:
@@ -189,7 +189,7 @@ class Flow:
 
     def clock(self, ts: int) -> None:
         """Raise the watermark to `ts`, ns since the epoch."""
-        self._drain()
+        self.drain()
         take_clock(self.arrays, ts, self._number)
 
     def lose_all(self) -> None:
@@ -228,25 +228,20 @@ class Flow:
 
     def begin_anew(self) -> None:
         """Close every window that is open, as one that a gap touches, and forget books, sums and watermark."""
-        self._drain()
+        self.drain()
         close_all(self.arrays, self._number)
-        self._drain()
+        self.drain()
         self._reset()
         self.has_loss = False
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Write the rows that were closed to the buffer."""
         count = int(self.arrays.flow[ROWS_USED])
         if count:
-            self._written.append(self._writer.write(self.arrays.rows, count))
+            self._writer.write(self.arrays.rows, count)
             self.arrays.flow[ROWS_USED] = 0
-
-    def rows(self) -> list[tuple[bytes, Int64s]]:
-        """Take the rows that were closed: JSON objects, each after a comma, and where each ends."""
-        self._drain()
-        written, self._written = self._written, []
-        return written
 
 
 def names(gap: Gap, symbol: str) -> bool:

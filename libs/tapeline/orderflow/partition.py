@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -16,7 +16,7 @@ from tapeline.model.windows import WINDOWS_MS
 from tapeline.orderflow.flow import CLASSES_IN_SCOPE, KINDS, Flow, Marks
 from tapeline.orderflow.layout import Int64s
 from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
-from tapeline.orderflow.rows import message_head
+from tapeline.orderflow.rows import RowBuffer, message_head
 from tapeline.orderflow.sessions import Sessions
 from tapeline.orderflow.state import packed, unpacked
 
@@ -65,6 +65,7 @@ class PartitionState:
         self._windows_ms = tuple(windows_ms)
         self._sessions: Int64s = sessions.table()
         self._streams: dict[tuple[str, str], StreamState] = {}
+        self._buffer = RowBuffer()
         self.ticks = 0
         self.frames_of_lower_epoch = 0
         self.frames_repeated = 0
@@ -82,12 +83,14 @@ class PartitionState:
         stream.epoch = frame.epoch
         if frame.kind in KINDS:
             self._ticks(stream, frame)
-            return list(row_messages(stream, stream.flows[frame.kind]))
+            return self._messages(stream, frame.kind)
         if frame.clock is not None:
+            messages: list[RowMessage] = []
             for kind, ts in frame.clock.items():
                 if kind in KINDS:
                     self._flow(stream, kind).clock(ts)
-            return [message for flow in stream.flows.values() for message in row_messages(stream, flow)]
+                    messages += self._messages(stream, kind)
+            return messages
         if frame.gap is not None:
             self._gap(stream, frame.gap)
         elif frame.kind == "status":
@@ -96,8 +99,16 @@ class PartitionState:
 
     def _flow(self, stream: StreamState, kind: str) -> Flow:
         if kind not in stream.flows:
-            stream.flows[kind] = Flow(kind, self._windows_ms, self._sessions, stream.marks)
+            stream.flows[kind] = Flow(kind, self._windows_ms, self._sessions, stream.marks, self._buffer)
         return stream.flows[kind]
+
+    def _messages(self, stream: StreamState, kind: str) -> list[RowMessage]:
+        stream.flows[kind].drain()
+        if not self._buffer.count:
+            return []
+        head = message_head(stream.source, stream.stream, kind)
+        key = f"{stream.source}/{stream.stream}"
+        return [RowMessage(key, value, rows) for value, rows in self._buffer.take(head, MESSAGE_BYTES)]
 
     def _ticks(self, stream: StreamState, frame: TickFrame) -> None:
         flow = self._flow(stream, frame.kind)
@@ -203,30 +214,3 @@ class PartitionState:
 def unpack(data: bytes, sessions: Sessions) -> PartitionState:
     """Return the state that `pack` wrote. Raises BadData on a foreign version and on damaged bytes."""
     return PartitionState.from_unpacker(Unpacker(data), sessions)
-
-
-def row_messages(stream: StreamState, flow: Flow) -> Iterator[RowMessage]:
-    """Take a flow's rows, as messages of at most MESSAGE_BYTES (a single longer row has one of its own)."""
-    chunks = flow.rows()
-    if not chunks:
-        return
-    key = f"{stream.source}/{stream.stream}"
-    head = message_head(stream.source, stream.stream, flow.kind)
-    room = MESSAGE_BYTES - len(head) - 2
-    parts: list[bytes] = []
-    used = rows = 0
-    for data, ends in chunks:
-        start = first = 0
-        while first < len(ends):
-            last = int(np.searchsorted(ends, start + room - used, side="right"))
-            if last <= first and used:
-                yield RowMessage(key, head + b"".join(parts)[1:] + b"]}", rows)
-                parts, used, rows = [], 0, 0
-                continue
-            last = max(last, first + 1)
-            stop = int(ends[last - 1])
-            parts.append(data[start:stop])
-            used += stop - start
-            rows += last - first
-            start, first = stop, last
-    yield RowMessage(key, head + b"".join(parts)[1:] + b"]}", rows)
