@@ -1,0 +1,216 @@
+"""Measure Tapeline side by side with what a user would pick instead: `make bench`, or `run.py --help`.
+
+Prints a table and writes `.tapeline/bench.json`. Each figure is the median of several runs, and the runs of the
+alternatives take turns, so that a slow minute of the machine meets them all. How a figure is measured is said where it
+is measured, and in the footnotes. Fails where something could not be measured, never because a figure is low.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from statistics import median
+
+import end_to_end
+import kernel
+import latency
+import per_message
+import ticks_file
+from broker import Broker, any_broker
+from figures import TARGETS, Figure, middle, show, write
+from processes import FOLDER
+
+from tapeline.errors import TapelineError
+from tapeline_cli.local_broker import state_folder
+
+CORES = 2
+_KEPT_SETTINGS = ("TAPELINE_REAL_DATA", "TAPELINE_STATE_DIR")
+_RATES = {"end_to_end_ticks_per_s", "against_faust_per_message", "against_quixstreams", "share_of_raw_limit"}
+_MEMORY = {"rss_mb", "rss_growth_mb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured in one run of each kind."""
+
+    ticks: int
+    messages: int
+    live_s: float
+    kernel_passes: int
+
+
+FULL = Size(ticks=5_000_000, messages=60_000, live_s=20.0, kernel_passes=50)
+QUICK = Size(ticks=500_000, messages=10_000, live_s=4.0, kernel_passes=5)
+
+
+@dataclass(slots=True)
+class Measured:
+    """What the runs gave, in their order."""
+
+    end_to_end: list[end_to_end.EndToEnd] = field(default_factory=list)
+    raw_ticks_per_s: list[float] = field(default_factory=list)
+    faust_ticks_per_s: list[float] = field(default_factory=list)
+    quixstreams_ticks_per_s: list[float] = field(default_factory=list)
+    kernel_ns: list[float] = field(default_factory=list)
+    latency: list[latency.Latency] = field(default_factory=list)
+
+
+async def measure(
+    broker: Broker, file: ticks_file.TicksFile, size: Size, runs: int, names: AbstractSet[str]
+) -> Measured:
+    """Take the measurements that the named figures need."""
+    measured = Measured()
+    for run in range(1, runs + 1):
+        if "kernel_ns_per_tick" in names:
+            measured.kernel_ns.append(kernel.measure(file, size.kernel_passes))
+            say(run, runs, f"kernel: {measured.kernel_ns[-1]:.1f} ns per tick")
+        if names & (_RATES | _MEMORY):
+            whole = await end_to_end.measure(broker, file, size.ticks)
+            measured.end_to_end.append(whole)
+            cpu = ", ".join(f"{name} {ns:.0f}" for name, ns in whole.cpu_ns.items())
+            memory = ", ".join(f"{name} {mb:.0f}" for name, mb in whole.rss_mb.items())
+            say(run, runs, f"end to end: {whole.ticks:,} ticks, {whole.rows:,} rows, {whole.ticks_per_s:,.0f} ticks/s")
+            say(run, runs, f"end to end: CPU ns per tick: {cpu}; resident MB: {memory}")
+        if "share_of_raw_limit" in names:
+            measured.raw_ticks_per_s.append(await end_to_end.measure_raw_limit(broker, file, size.ticks))
+            say(run, runs, f"raw limit: {measured.raw_ticks_per_s[-1]:,.0f} ticks/s")
+        if "against_faust_per_message" in names:
+            measured.faust_ticks_per_s.append(await per_message.measure_faust(broker, file, size.messages))
+            say(run, runs, f"plain Faust: {measured.faust_ticks_per_s[-1]:,.0f} ticks/s")
+        if "against_quixstreams" in names:
+            measured.quixstreams_ticks_per_s.append(await per_message.measure_quixstreams(broker, file, size.messages))
+            say(run, runs, f"Quix Streams: {measured.quixstreams_ticks_per_s[-1]:,.0f} ticks/s")
+        if "tick_to_row_p99_ms" in names:
+            measured.latency.append(await latency.measure(broker, size.live_s))
+            seen = measured.latency[-1]
+            say(
+                run,
+                runs,
+                f"latency at {seen.ticks_per_s:,.0f} ticks/s: p50 {seen.p50_ms:.1f}, p99 {seen.p99_ms:.1f} ms",
+            )
+    return measured
+
+
+def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: AbstractSet[str]) -> list[Figure]:
+    """Return the named figures, in the order of their targets."""
+    made: list[Figure] = []
+    rate = median(run.ticks_per_s for run in measured.end_to_end) if measured.end_to_end else 0.0
+    passes = file.passes(size.ticks)
+
+    def add(name: str, value: float, digits: int, against: str) -> None:
+        if name in names:
+            made.append(Figure(name, round(value, digits) if digits else round(value), against))
+
+    if measured.end_to_end:
+        add("end_to_end_ticks_per_s", rate, 0, f"{file.says}, {passes} times: {passes * file.ticks:,} ticks")
+    for name, rates, what in (
+        ("against_faust_per_message", measured.faust_ticks_per_s, "plain Faust"),
+        ("against_quixstreams", measured.quixstreams_ticks_per_s, "Quix Streams"),
+    ):
+        if rates:
+            other = median(rates)
+            add(name, rate / other, 1, f"{what}, one JSON tick per message, simpler metrics: {other:,.0f} ticks/s")
+    if measured.raw_ticks_per_s:
+        raw = median(measured.raw_ticks_per_s)
+        add(
+            "share_of_raw_limit",
+            rate / raw,
+            3,
+            f"librdkafka, same decoder and kernels, nothing sent: {raw:,.0f} ticks/s",
+        )
+    if measured.kernel_ns:
+        add("kernel_ns_per_tick", median(measured.kernel_ns), 1, f"{file.says}, one core")
+    if measured.latency:
+        seen = sorted(measured.latency, key=lambda run: run.p99_ms)[len(measured.latency) // 2]
+        live = f"the synthetic market at {seen.ticks_per_s:,.0f} ticks/s, {size.live_s:g} s, {seen.rows:,} rows"
+        add(
+            "tick_to_row_p99_ms",
+            middle([run.p99_ms for run in measured.latency], 1),
+            1,
+            f"{live}; p50 {seen.p50_ms:.1f}",
+        )
+    if measured.end_to_end:
+        for name, values in (
+            ("rss_mb", [run.rss_mb for run in measured.end_to_end]),
+            ("rss_growth_mb", [run.growth_mb for run in measured.end_to_end]),
+        ):
+            services = {service: middle([value[service] for value in values], 1) for service in values[0]}
+            worst = max(services.values())
+            add(name, worst, 1, ", ".join(f"{service} {mb:g}" for service, mb in services.items()))
+    return made
+
+
+def notes(measured: Measured, runs: int) -> list[str]:
+    """Return the footnotes: how the figures were measured."""
+    said = [
+        f"medians of {runs} runs; broker, producer and processor share {len(os.sched_getaffinity(0))} cores; default "
+        "settings, checkpoints and windows on",
+        "end to end: `tapeline replay FILE --passes N` and the processor at once, from the broker's time of the first "
+        "frame to that of the last row",
+        "plain Faust and Quix Streams: a topic filled before, start and producer not counted, state in plain Python",
+        "tick to row: from the arrival of the first tick of the frame that closes a window to the broker's time of its "
+        "row",
+        "memory: largest VmRSS; growth: median of a run's last third less its first third's, after warming up",
+    ]
+    if measured.end_to_end:
+        last = measured.end_to_end
+        cpu = {name: median(run.cpu_ns[name] for run in last) for name in last[0].cpu_ns}
+        said.append("CPU end to end, ns per tick: " + ", ".join(f"{name} {ns:.0f}" for name, ns in cpu.items()))
+    return said
+
+
+def say(run: int, runs: int, text: str) -> None:
+    """Show progress."""
+    sys.stderr.write(f"bench: {run}/{runs} {text}\n")
+    sys.stderr.flush()
+
+
+async def _until_terminated(work: asyncio.Task[Measured]) -> Measured:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    return await work
+
+
+def main() -> int:
+    """Run the measurements; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[2])
+    parser.add_argument("--only", action="append", choices=TARGETS, metavar="NAME", help="this figure; may be repeated")
+    parser.add_argument("--runs", type=int, default=3, help="runs of which each figure is the median")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, once: to see that it works")
+    arguments = parser.parse_args()
+    size, runs = (QUICK, 1) if arguments.quick else (FULL, max(1, arguments.runs))
+    names = set(arguments.only or TARGETS)
+    began_s = time.monotonic()
+    # A user's settings would make other figures, and more cores would as well.
+    for setting in [name for name in os.environ if name.startswith("TAPELINE_") and name not in _KEPT_SETTINGS]:
+        del os.environ[setting]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    try:
+        file = ticks_file.find(FOLDER)
+        with any_broker() as broker:
+
+            async def work() -> Measured:
+                return await _until_terminated(asyncio.create_task(measure(broker, file, size, runs, names)))
+
+            measured = asyncio.run(work())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("bench: stopped\n")
+        return 1
+    except (TapelineError, TimeoutError, RuntimeError) as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    found = figures(measured, file, size, names)
+    path = state_folder() / "bench.json"
+    write(found, path)
+    show(found, notes(measured, runs))
+    sys.stderr.write(f"bench: wrote {path} after {time.monotonic() - began_s:.0f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
