@@ -30,7 +30,7 @@ def rows_of(state: PartitionState, frames: Iterable[TickFrame], window_ms: int |
 def closed(state: PartitionState, frames: Iterable[TickFrame], window_ms: int | None = 100, **header: Any) -> list[Row]:
     """Return the rows of frames, and of a clock of each kind that closes every window."""
     frames = list(frames)
-    kinds = {frame.kind for frame in frames if len(frame) and frame.kind != "status"}
+    kinds = dict.fromkeys(frame.kind for frame in frames if len(frame) and frame.kind != "status")
     ends = [int(frame.ts_event().max()) for frame in frames if len(frame)]
     clock = clock_frame({kind: max(ends) + 61 * S for kind in kinds}, **header)
     return rows_of(state, [*frames, clock], window_ms)
