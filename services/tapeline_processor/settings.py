@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -34,17 +34,14 @@ class ProcessorSettings(ServiceSettings):
     fetch_max_wait_ms: int = Field(20, ge=1, le=1_000)
     """Longest time that the broker holds back an empty answer. A busy partition can wait this long behind idle ones."""
 
-    fetch_partition_bytes: int = Field(4 << 20, ge=1 << 20, le=64 << 20)
-    """Most bytes per partition and fetch."""
+    fetch_partition_bytes: int = Field(1 << 20, ge=64 << 10, le=64 << 20)
+    """Most bytes per partition and fetch; as much is held per assigned partition that is behind."""
 
-    buffered_frames: int = Field(64, ge=1, le=4_096)
+    buffered_frames: int = Field(16, ge=1, le=4_096)
     """Frames read ahead per topic; when they are all waiting, reading stops."""
 
     linger_ms: int = Field(2, ge=0, le=1_000)
     """Time that rows wait for company in a batch."""
-
-    rows_compression: Literal["lz4", "zstd"] = "lz4"
-    """Compression of the rows on the topic."""
 
     checkpoint_interval_s: float = Field(30.0, gt=0.0, le=3_600.0)
     """Longest time between two checkpoints of a busy partition."""

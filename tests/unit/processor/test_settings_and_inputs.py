@@ -1,0 +1,38 @@
+"""Which topics are read, and how a wrong setting is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapeline.bus.topics import load_topics
+from tapeline.errors import Misconfigured
+from tapeline_processor.__main__ import main, select_inputs
+from tapeline_processor.settings import ProcessorSettings
+
+
+def test_topics_are_a_comma_separated_list() -> None:
+    settings = ProcessorSettings.load({"TAPELINE_PROCESSOR_TOPICS": "md.ticks.a.v1, md.ticks.b.v1,"})
+    assert settings.topics == ("md.ticks.a.v1", "md.ticks.b.v1")
+
+
+def test_all_declared_ticks_topics_are_read_by_default() -> None:
+    assert select_inputs((), load_topics().values()) == ["md.ticks.saved.v1"]
+    with pytest.raises(Misconfigured, match=r"md\.pressure\.v1 is no ticks topic; there are: md\.ticks\.saved\.v1"):
+        select_inputs(("md.pressure.v1",), load_topics().values())
+
+
+def test_a_wrong_setting_ends_with_2_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAPELINE_PROCESSOR_LINGER_MS", "-1")
+    assert main([]) == 2
+    assert "TAPELINE_PROCESSOR_LINGER_MS" in capsys.readouterr().err
+
+
+def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for name in ProcessorSettings.model_fields:
+        assert f"TAPELINE_PROCESSOR_{name.upper()} " in shown
