@@ -59,7 +59,7 @@ TOUCHED = (False, False, ["gap"])
 HURT = (False, True, ["gap"])
 
 
-# -- epochs --------------------------------------------------------------------------------------------------------------
+# -- epochs ------------------------------------------------------------------------------------------------------------
 
 
 def test_frames_of_a_lower_epoch_are_passed_over_after_a_claim() -> None:
@@ -83,7 +83,7 @@ def test_epochs_are_those_of_a_stream() -> None:
     assert len(closed(state, [mbo_frame([buy(T0)])])) == 1
 
 
-# -- sessions and losses ---------------------------------------------------------------------------------------------------
+# -- sessions and losses -----------------------------------------------------------------------------------------------
 
 
 def test_a_repeated_frame_is_passed_over() -> None:
@@ -174,7 +174,7 @@ def test_a_loss_in_one_kind_leaves_the_other_alone() -> None:
     assert (mbo["trade_valid"], trade["trade_valid"]) == (False, True)
 
 
-# -- gaps ------------------------------------------------------------------------------------------------------------------
+# -- gaps --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_gap_touches_what_overlaps_it() -> None:
@@ -247,13 +247,13 @@ def test_a_gap_opened_twice_does_not_hurt_a_healed_book() -> None:
     assert [validity(row) for row in closed(always(), frames)] == [TOUCHED, GOOD]
 
 
-# -- validity of the book ----------------------------------------------------------------------------------------------------
+# -- validity of the book ----------------------------------------------------------------------------------------------
 
 
 def test_a_book_warms_until_a_snapshot_or_a_clear() -> None:
     rows = [add(T0, 3), *snapshot(), add(T0 + 100 * MS, 4)]
     assert [validity(row) for row in closed(always(), [mbo_frame(rows)])] == [
-        (False, True, ["one_sided", "warming"][1:]),
+        WARMING,
         GOOD,
     ]
     rows = [add(T0, 3), clear(T0 + 100 * MS), add(T0 + 200 * MS, 4), (T0 + 200 * MS, "A", "A", 200, 1, 5, LAST)]
@@ -279,12 +279,12 @@ def test_a_window_that_closes_within_a_snapshot_is_warming() -> None:
         mbo_frame([*snapshot(), add(T0, 3)]),
         mbo_frame(snapshot()[:2], frame=1),
         clock(T0 + S),
-        mbo_frame([*snapshot()[2:], add(T0 + 100 * MS, 4), add(T0 + 1_200 * MS, 5)], frame=2),
+        mbo_frame([*snapshot()[2:], add(T0 + 1_100 * MS, 4), add(T0 + 1_200 * MS, 5)], frame=2),
     ]
-    assert [validity(row) for row in closed(always(), frames)] == [WARMING, GOOD]
+    assert [validity(row) for row in closed(always(), frames)] == [WARMING, GOOD, GOOD]
 
 
-# -- trading -----------------------------------------------------------------------------------------------------------------
+# -- trading -----------------------------------------------------------------------------------------------------------
 
 
 def test_only_events_of_a_session_contribute() -> None:
