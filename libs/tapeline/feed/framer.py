@@ -204,9 +204,13 @@ class Framer:
                 width += max(len(str(value)) for value in extremes) + 1
         present = np.unique(ticks.instrument_ids).tolist()
         width += len(str(len(present))) + 1
-        taken = sum(_INSTRUMENT_BYTES + len(ticks.directory[instrument_id].symbol) for instrument_id in present)
-        taken += sum(len(marked) for marked in ticks.undefined.values()) * _row_bytes(rows)
-        return max(1, min(rows, (self._limits.bytes - _HEADER_BYTES - taken) // width))
+        instruments = [_INSTRUMENT_BYTES + len(ticks.directory[instrument_id].symbol) for instrument_id in present]
+        undefined = sum(len(marked) for marked in ticks.undefined.values())
+        room = self._limits.bytes - _HEADER_BYTES
+        if rows * width + sum(instruments) + undefined * _row_bytes(rows) <= room:
+            return rows
+        # Any of fewer rows may bring a new instrument and be undefined in all the columns.
+        return max(1, min(rows, room // (width + max(instruments) + len(ticks.undefined) * _row_bytes(rows))))
 
     def _take(self, rows: int) -> tuple[Ticks, bool]:
         parts: list[Ticks] = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from functools import partial
+from typing import Final, Literal, TypeVar
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.cursors import CursorWriter, FenceWatch
@@ -100,7 +101,9 @@ class Runner:
             linger_ms=self._settings.linger_ms,
             max_queue_bytes=self._settings.queue_bytes,
         )
-        duties = [asyncio.create_task(self._or_fail(duty)) for duty in (self._close_by_age(), self._beat(publisher))]
+        duties = [
+            asyncio.create_task(self._or_fail(duty)) for duty in (self._close_by_age, partial(self._beat, publisher))
+        ]
         timeout_s = self._settings.flush_timeout_s
         try:
             async with asyncio.timeout(None) as limit:
@@ -257,9 +260,9 @@ class Runner:
                         await self._tell(publisher, heartbeat)
                     await writer.write_cursor(now_ns / 1e9)
 
-    async def _or_fail(self, duty: Coroutine[Any, Any, None]) -> None:
+    async def _or_fail(self, duty: Callable[[], Awaitable[None]]) -> None:
         try:
-            await duty
+            await duty()
         except Exception as error:
             # Raised by the session in hand, so that it ends with its reason instead of in the middle of a frame.
             self._failure = error

@@ -100,6 +100,9 @@ class StreamWriter:
 
     async def vendor_time(self, at_ns: int, now_ns: int) -> None:
         """Let windows close by the newest vendor time `at_ns`, while no tick does it; at most every 250 ms."""
+        # What arrived before the clock must be on the tape before it, or it would be late.
+        if any(len(lane.framer) for lane in self._lanes.values()):
+            return
         watermark_ns = at_ns - CLOCK_BEHIND_NS
         newest_ns = max((lane.pulse.ts_event for lane in self._lanes.values()), default=0)
         if watermark_ns <= newest_ns or now_ns - self._clock_at_ns < CLOCK_EVERY_NS:
@@ -154,9 +157,6 @@ class StreamWriter:
             lane.frames.inc()
 
     async def _clock(self, clocks: dict[TickKind, int], now_ns: int) -> None:
-        # What arrived before the clock must be on the tape before it, or it would be late.
-        for kind in clocks:
-            await self._publish(self._lanes[kind], self._lanes[kind].framer.finish(now_ns))
         if not clocks:
             return
         self._clock_at_ns = now_ns

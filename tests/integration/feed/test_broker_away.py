@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.conftest import lacking
-from tests.integration.saved.tape import SavedTape
-from tests.unit.saved.files import head, orders, write
+from tests.integration.saved.tape import SavedTape, free_port, metric
+from tests.unit.saved.files import START_NS, head, orders
 
 from tapeline.errors import Misconfigured
 from tapeline_cli.local_broker import LocalBroker, state_folder
@@ -37,17 +37,19 @@ def test_sigterm_while_the_broker_is_away_ends_in_time_and_counts(
 ) -> None:
     address, broker = own_broker
     tape = SavedTape(address)
-    path = write(tmp_path / "day.dbn", head(), orders(20_000))
+    port = free_port()
     environment = {
-        "TAPELINE_SAVED_PATH": str(path),
-        "TAPELINE_SAVED_PASSES": "0",
+        "TAPELINE_SAVED_PATH": "-",
         "TAPELINE_SAVED_QUEUE_BYTES": str(2**20),
         "TAPELINE_SAVED_FLUSH_TIMEOUT_S": "2",
-        "TAPELINE_SAVED_HEALTH_PORT": "0",
+        "TAPELINE_SAVED_HEALTH_PORT": str(port),
     }
     with tape.command("tapeline_saved", **environment) as command:
-        command.until(lambda: tape.ticks() > 0)
+        command.give(head() + orders(10))
+        command.until(lambda: tape.ticks() == 10)
         broker.suspend()
+        command.give(orders(25_000, start_ns=START_NS + 10**9))
+        command.until(lambda: metric(port, "tapeline_publisher_queued_bytes") >= 2**20)
         began_s = time.monotonic()
         ended = command.terminate()
         assert time.monotonic() - began_s < 10.0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,3 +158,28 @@ class Command:
                 raise AssertionError(f"it ended: {self.end()}")
             assert time.monotonic() < deadline, "the condition never held"
             time.sleep(0.02)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Return the status and the body of a health endpoint's answer; status 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def metric(port: int, name: str) -> float:
+    """Return a metric of the health endpoint, by its name with its labels; 0 where it is not there."""
+    _, body = get(port, "/metrics")
+    values = [line.split()[-1] for line in body.decode().splitlines() if line.startswith(f"{name} ")]
+    return float(values[0]) if values else 0.0

@@ -118,6 +118,26 @@ def test_keeps_within_the_byte_limit() -> None:
     assert min(len(frame) for frame in frames[:-1]) > 100
 
 
+def test_counts_what_many_instruments_and_undefined_values_take() -> None:
+    limit, n = 65_536, 4_000
+    ids = list(range(10_000, 10_000 + n))
+    ticks = ticks_of(list(range(n)), [F_LAST] * n, ids=ids)
+    directory = {instrument_id: Instrument(f"NQH4 C{instrument_id}", "C") for instrument_id in ids}
+    subject = framer(FrameLimits(ticks=n, bytes=limit))
+    ticks = replace(ticks, directory=directory, undefined={"price": np.arange(n), "size": np.arange(n)})
+    frames = [*subject.add(ticks, 1), *subject.finish(2)]
+    sizes = [len(encode(frame)) for frame in frames]
+    assert sum(len(frame) for frame in frames) == n
+    assert max(sizes) <= limit
+    assert max(sizes) > 0.8 * limit, "the limit is used"
+
+
+def test_finds_the_event_end_far_before_the_limit() -> None:
+    times = [0] * 100 + [1] * 900
+    frames = list(framer(FrameLimits(ticks=1_000)).add(ticks_of(times, [0] * 1_000), 1))
+    assert [(len(frame), frame.continues) for frame in frames] == [(100, False)]
+
+
 def test_undefined_times_stay_zero() -> None:
     ticks = ticks_of([0, 1], [0, F_LAST], kind="statistics")
     ticks.columns["ts_ref"][:] = [BASE_NS, 0]
