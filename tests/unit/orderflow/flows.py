@@ -24,6 +24,8 @@ MIDNIGHT: Final = 1_703_548_800_000_000_000
 TICK: Final = 250_000_000
 MID: Final = 4_800_000_000_000
 
+ODD_PRICES: Final = {61: -37_000_000_000, 62: MID + 1, 63: 90_000 * 1_000_000_000}
+
 STEPS_NS: Final = (
     *(0, 0, 0, 1, 1_000, MS, 7 * MS, 30 * MS, 99 * MS, 100 * MS, 250 * MS, 349_999_999, 350 * MS),
     *(1_100 * MS, 11_000 * MS, 70_000 * MS),
@@ -97,11 +99,13 @@ class Player:
     resumes: tuple[str, int] | None = None
     known: dict[int, dict[int, tuple[str, int, int]]] = field(default_factory=lambda: {0: {}, 1: {}, 2: {}})
     records: list[Record] = field(default_factory=list)
+    unfinished: dict[int, Record] = field(default_factory=dict)
     gap: dict[str, Any] | None = None
 
     def play(self, choices: list[Choice]) -> Iterator[TickFrame]:
         for choice in choices:
             if choice.what in _MARKS:
+                self._finish_events()
                 yield from self._cut()
                 yield from self._mark(choice)
                 continue
@@ -110,6 +114,10 @@ class Player:
             getattr(self, f"_{choice.what}")(choice)
             if choice.is_last and len(self.records) > begin and not self.records[-1]["flags"] & F_SNAPSHOT:
                 self.records[-1]["flags"] |= F_LAST
+            for record in self.records[begin:]:
+                self.unfinished[record["symbol"]] = record
+                if record["flags"] & F_LAST:
+                    del self.unfinished[record["symbol"]]
             if choice.cuts:
                 yield from self._cut()
         yield from self._cut()
@@ -135,6 +143,13 @@ class Player:
         }
         self.records.append(record)
         return record
+
+    def _finish_events(self) -> None:
+        """End what is unfinished, as a producer does (by dropping it) before it says anything but ticks."""
+        for record in list(self.unfinished.values()):
+            nothing = {"action": "N", "side": "N", "size": 0, "order_id": 0}
+            self.records.append({**record, **nothing, "flags": record["flags"] | F_LAST})
+        self.unfinished.clear()
 
     def _add(self, choice: Choice) -> None:
         a, b, c, d = choice.numbers
@@ -285,11 +300,16 @@ class Player:
         at, session = self.now - self.now % MS, str(self.session)
         match choice.what:
             case "clock":
-                clock = {self.kind: at + (a - 20) * 20 * MS, "statistics": at + 10_000_000 * MS}
+                clock: dict[str, int] = {self.kind: at + (a - 20) * 20 * MS, "statistics": at + 10_000_000 * MS}
                 yield clock_frame(clock, session=session)
             case "gap" if self.gap is None:
                 symbols = (("*",), SYMBOLS[:1], SYMBOLS[:2])[b % 3]
-                self.gap = {"kinds": (self.kind,), "gap_symbols": symbols, "gap_id": f"gap-{at}", "ts_event_from": at}
+                self.gap = {
+                    "kinds": (self.kind,),
+                    "gap_symbols": symbols,
+                    "gap_id": f"{self.kind}-{at}",
+                    "ts_event_from": at,
+                }
                 yield gap_frame("open", session=session, **self.gap)
             case "bounded" if self.gap is not None:
                 gap, self.gap = self.gap, None
@@ -307,7 +327,9 @@ class Player:
 
 
 def _price(side: str, number: int) -> int:
-    """A price around the middle: mostly on its own side of it, sometimes across."""
+    """A price around the middle: mostly on its own side of it, sometimes across, far away, negative or off the grid."""
+    if number in ODD_PRICES:
+        return ODD_PRICES[number]
     return MID + TICK * (number % 7 - 1 if side == "A" else 1 - number % 7)
 
 

@@ -52,11 +52,16 @@ class Top(NamedTuple):
 
     @property
     def locked(self) -> bool:
-        return self.bid_price == self.ask_price
+        return self.two_sided and self.bid_price == self.ask_price
 
     @property
     def crossed(self) -> bool:
         return self.bid_price > self.ask_price
+
+    def shapes(self) -> set[str]:
+        """What an ordinary book is not."""
+        shapes = {"crossed": self.crossed, "locked": self.locked, "one_sided": not self.two_sided}
+        return {shape for shape, it_is in shapes.items() if it_is}
 
 
 EMPTY: Final = Top(-math.inf, 0, math.inf, 0)
@@ -87,7 +92,7 @@ class Book:
             self.levels[order.side][order.price] += order.size
 
     def apply(self, record: Record) -> None:
-        order_id, action = record.get("order_id"), record["action"]
+        order_id, action = int(record["order_id"]), record["action"]
         if action == "R":
             self.clear()
         elif action in "AM":
@@ -98,9 +103,8 @@ class Book:
 
     def top(self) -> Top:
         bids, asks = self.levels["B"], self.levels["A"]
-        bid = max(bids, default=-math.inf)
-        ask = min(asks, default=math.inf)
-        return Top(bid, bids.get(bid, 0), ask, asks.get(ask, 0))
+        bid = Top(max(bids), bids[max(bids)], math.inf, 0) if bids else EMPTY
+        return bid._replace(ask_price=min(asks), ask_size=asks[min(asks)]) if asks else bid
 
     def depth(self, levels: int) -> tuple[int, int]:
         """Total size of the best `levels` non-empty prices: (bid, ask)."""
@@ -129,11 +133,10 @@ def resting_flow(before: Order | None, after: Order | None, fills: int) -> Count
     """Net one order over one event: b, a resting size before and after, f = Σ F of the order. Keys as `added_bid`."""
     b, a = before.size if before else 0, after.size if after else 0
     flow: Counter[str] = Counter()
-    if before is None and after is None:
-        return flow
     if before is None:
-        assert after is not None
-        flow[f"added_{SIDES[after.side]}"] += a
+        flow["aggressor_fills"] += fills
+        if after is not None:
+            flow[f"added_{SIDES[after.side]}"] += a
         return flow
     flow[f"filled_{SIDES[before.side]}"] += fills
     if after is None or (after.side, after.price) == (before.side, before.price):
@@ -158,10 +161,10 @@ class Sweeps:
         self._prices: set[int] = set()
         self._volume = 0
 
-    def by_order(self, event: list[Record]) -> Counter[str]:
+    def by_order(self, trades: list[Record]) -> Counter[str]:
+        """Of the trades of one event."""
         found: Counter[str] = Counter()
-        trades = [record for record in event if record["action"] == "T" and record["order_id"]]
-        for aggressor in {(record["order_id"], record["side"]) for record in trades}:
+        for aggressor in {(record["order_id"], record["side"]) for record in trades if record["order_id"]}:
             prints = [record for record in trades if (record["order_id"], record["side"]) == aggressor]
             if len({record["price"] for record in prints}) >= 2 and aggressor[1] != "N":
                 found["sweeps_buy" if aggressor[1] == "B" else "sweeps_sell"] += 1
@@ -188,6 +191,29 @@ class Sweeps:
         return found
 
 
+def traded(trades: list[Record]) -> Counter[str]:
+    """Volume from T alone, by the aggressor's side."""
+    volumes: Counter[str] = Counter()
+    for record in trades:
+        volumes[{"B": "buy_volume", "A": "sell_volume", "N": "unsigned_volume"}[record["side"]]] += record["size"]
+    return volumes
+
+
+def unknown_orders(event: list[Record], known: set[int]) -> Counter[str]:
+    """Count C and M of orders that do not rest; an M adds its order."""
+    found: Counter[str] = Counter()
+    for record in event:
+        order_id, action = record["order_id"], record["action"]
+        if action in "CM" and order_id not in known:
+            found["unknown_orders"] += 1
+            found["modify_unknown_count"] += action == "M"
+        if action in "AM":
+            known.add(order_id)
+        elif action == "R":
+            known.clear()
+    return found
+
+
 def divide(numerator: int | Fraction, denominator: int | Fraction) -> Fraction | None:
     return Fraction(numerator) / denominator if denominator else None
 
@@ -198,22 +224,22 @@ class Window:
 
     start: int
     end: int
-    since: int
     sums: Counter[str] = field(default_factory=Counter)
-    contributing: int = 0
-    book_invalid: bool = False
-    reasons: set[str] = field(default_factory=set)
+    invalid: set[str] = field(default_factory=set)
+    not_trading: bool = False
+    gap: bool = False
+    shapes: set[str] = field(default_factory=set)
     weighted_ns: int = 0
     spread_ns: int = 0
     depth_ns: Fraction = Fraction(0)
     imbalance_ns: Fraction = Fraction(0)
 
-    def stand(self, top: Top | None, until: int) -> None:
-        """Weight the top that stood from the last event to `until`; time never runs backwards."""
-        ns = max(0, until - self.since)
-        self.since = max(self.since, until)
-        if top is None or not top.two_sided or top.locked or top.crossed:
+    def weigh(self, top: Top | None, since: float, until: int) -> None:
+        """Weight the top that stood from `since` to `until` with the part of that time which is the window's."""
+        ns = until - max(since, self.start)
+        if ns <= 0 or top is None or not top.two_sided or top.locked or top.crossed:
             return
+        ns = int(ns)
         self.weighted_ns += ns
         self.spread_ns += ns * int(top.ask_price - top.bid_price)
         self.depth_ns += ns * Fraction(top.bid_size + top.ask_size, 2)
@@ -229,11 +255,12 @@ class Instrument:
         self.event: list[Record] = []
         self.invalid: str | None = "warming"
         self.previous: Top | None = None
+        self.previous_session: int | None = None
         self.standing: Top | None = None
+        self.weighed_until: float = -math.inf
         self.sweeps = Sweeps()
         self.session: int | None = None
         self.cumulative_volume_delta = 0
-        self.cumulative_known = True
         self.windows: dict[int, Window | None] = dict.fromkeys(windows_ns)
         self.closed_until: dict[int, float] = dict.fromkeys(windows_ns, -math.inf)
         self.late: Counter[int] = Counter()
@@ -241,6 +268,44 @@ class Instrument:
     def invalidate(self, reason: str) -> None:
         self.invalid = reason
         self.previous = self.standing = None
+
+    def halt(self, at: int) -> None:
+        """Let no top stand from a halt on; the next event only sets it."""
+        if self.open_windows():
+            self.weigh(min(at, *(window.end for window in self.open_windows())))
+        self.previous = self.standing = None
+
+    def top(self, kind: str) -> Top:
+        return self.book.top() if kind == "mbo" else self.l1_top
+
+    def open_windows(self) -> list[Window]:
+        return [window for window in self.windows.values() if window is not None]
+
+    def stand(self, top: Top | None, at: int) -> None:
+        """Let another top stand from `at` on."""
+        if top is None or self.previous is None or top != self.standing:
+            self.weigh(at)
+            self.standing = top
+
+    def weigh(self, until: int) -> None:
+        """Weight the standing top with the time up to `until`: all time once and in order, whatever comes late."""
+        for window in self.open_windows():
+            window.weigh(self.standing, self.weighed_until, until)
+        self.weighed_until = max(self.weighed_until, until)
+
+    def orders(self, event: list[Record]) -> Counter[str]:
+        """Apply an event to the book; return what it did to resting orders, each netted over the event."""
+        touched = {record["order_id"] for record in event if record["order_id"]}
+        before = {order_id: self.book.orders.get(order_id) for order_id in touched}
+        fills: Counter[int] = Counter()
+        for record in event:
+            if record["action"] == "F":
+                fills[record["order_id"]] += record["size"]
+            self.book.apply(record)
+        flows: Counter[str] = Counter()
+        for order_id in touched:
+            flows.update(resting_flow(before[order_id], self.book.orders.get(order_id), fills[order_id]))
+        return flows
 
 
 class Tape:
@@ -250,12 +315,20 @@ class Tape:
         self.kind = kind
         self.windows_ns = [ms * MS for ms in windows_ms]
         self.session: str | None = None
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        self.instruments: dict[str, Instrument] = {}
         self.gaps: dict[str, Gap] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        self.instruments: dict[str, Instrument] = {}
         self.watermark: float = -math.inf
+
+    def has_gap(self, symbol: str, begin: float, end: float) -> bool:
+        """Whether records of [begin, end) are missing."""
+        return any(
+            (gap.ts_event_from or -math.inf) < end and begin < (gap.ts_event_to or math.inf)
+            for gap in self.gaps.values()
+            if {symbol, "*"} & set(gap.symbols)
+        )
 
 
 class Reference:
@@ -267,11 +340,8 @@ class Reference:
         self.sessions = sessions
         self.windows_ms = windows_ms
         self.tapes: dict[tuple[str, str, str], Tape] = {}
-        self.is_trading: dict[tuple[str, str, str], str] = {}
-        self.contributing_events = 0
-        self.crossed_contributing_events = 0
-        self.crossed_not_trading_events = 0
-        self.aggressor_fills = 0
+        self.is_trading: dict[tuple[str, str, str], tuple[bool, float]] = {}
+        self.totals: Counter[str] = Counter()
         self.rows: list[Row] = []
 
     def apply(self, frame: TickFrame) -> list[Row]:
@@ -288,14 +358,15 @@ class Reference:
                     self._advance(self._tape(*stream, kind), stream, at)
         elif frame.kind == "status":
             for record in frame.rows():
-                self.is_trading[*stream, str(record["symbol"])] = str(record["is_trading"])
+                self._status(stream, record)
         elif frame.kind in PRESSURE_KINDS:
             tape = self._tape(*stream, frame.kind)
-            if frame.session != tape.session and frame.resumes is None:
-                tape.begin_anew()
+            if tape.session not in (None, frame.session) and frame.resumes is None:
+                self._begin_anew(tape, stream)
             tape.session = frame.session
             classes = dict(zip(frame.symbols, frame.classes, strict=True))
             for record in frame.rows():
+                record.setdefault("action", "T")  # a feed of trades only does not say so
                 self._record(tape, stream, record, classes[str(record["symbol"])])
         return self.rows
 
@@ -315,6 +386,9 @@ class Reference:
             self._advance(tape, stream, record["ts_event"])
         if instrument is None:
             return
+        for width, window in instrument.windows.items():
+            if window and window.end <= record["ts_event"] and not snapshot:
+                self._close(tape, stream, symbol, width)
         if snapshot and not instrument.event:
             instrument.book.clear()
             instrument.invalidate(instrument.invalid or "warming")
@@ -326,76 +400,81 @@ class Reference:
         """The event has ended: change the book, read the top, and give every window its share."""
         instrument = tape.instruments[symbol]
         event, instrument.event = instrument.event, []
-        has_book = tape.kind in BOOK_KINDS
         if event[0]["flags"] & F_SNAPSHOT:
             self._snapshot(tape, instrument, event)
             return
         at = event[0]["ts_event"]
-        for width, window in instrument.windows.items():
-            if window and window.end <= at:
-                self._close(tape, stream, symbol, width)
-        touched = {record["order_id"] for record in event if record.get("order_id")}
-        before = {order_id: instrument.book.orders.get(order_id) for order_id in touched}
-        fills: Counter[int] = Counter()
-        share: Counter[str] = Counter()
-        for record in event:
-            action = record.get("action", "T")
-            if action == "M" and tape.kind == "mbo" and record["order_id"] not in instrument.book.orders:
-                share["modify_unknown_count"] += 1
-            if action == "T":
-                share[{"B": "buy_volume", "A": "sell_volume", "N": "unsigned_volume"}[record["side"]]] += record["size"]
-            elif action == "F":
-                fills[record["order_id"]] += record["size"]
-            if tape.kind == "mbo":
-                instrument.book.apply(record)
-            elif tape.kind == "l1":
-                instrument.l1_top = quoted_top(record)
-        after = instrument.book.top() if tape.kind == "mbo" else instrument.l1_top
+        trading = self._trading(stream, symbol, at)
+        trades = [record for record in event if record["action"] == "T"]
+        cleared = any(record["action"] == "R" for record in event)
+        windows = self._windows_at(tape, symbol, at)
 
-        cleared = any(record.get("action") == "R" for record in event)
+        share = traded(trades)
+        self._accumulate(instrument, at, share["buy_volume"] - share["sell_volume"])
+        share.update(instrument.sweeps.by_order(trades) if tape.kind == "mbo" else instrument.sweeps.by_run(trades))
+        flows: Counter[str] = Counter()
+        if tape.kind == "mbo":
+            share.update(unknown_orders(event, set(instrument.book.orders)))
+            flows = instrument.orders(event)
+        elif len(trades) < len(event):  # T rows carry the top before the trade
+            instrument.l1_top = quoted_top([record for record in event if record["action"] != "T"][-1])
+            instrument.invalid = None
         if cleared and instrument.invalid == "warming":
             instrument.invalid = None
-        if tape.kind == "l1":
-            instrument.invalid = None
         if any(record["flags"] & F_MAYBE_BAD_BOOK for record in event):
-            instrument.invalidate("bad_book")
+            instrument.invalid = "bad_book"
+        if instrument.invalid is None and not cleared:
+            share.update(flows)
 
-        trading = self._trading(stream, symbol, at)
-        contributing = has_book and instrument.invalid is None and trading and not cleared
+        top = instrument.top(tape.kind)
+        contributing = tape.kind in BOOK_KINDS and trading and instrument.invalid is None and not cleared
+        if self._session(at) != instrument.previous_session:
+            instrument.previous, instrument.previous_session = None, self._session(at)
         if contributing:
-            self.contributing_events += 1
-            self.crossed_contributing_events += after.crossed
-            share["order_flow_imbalance"] = (
-                order_flow_imbalance(instrument.previous, after) if instrument.previous else 0
-            )
-            for order_id in touched:
-                if before[order_id] is None:
-                    self.aggressor_fills += fills[order_id]
-                share.update(resting_flow(before[order_id], instrument.book.orders.get(order_id), fills[order_id]))
-        elif has_book and not trading:
-            self.crossed_not_trading_events += after.crossed
-
-        trades = [record for record in event if record.get("action", "T") == "T"]
-        if tape.kind == "mbo":
-            share.update(instrument.sweeps.by_order(event))
-        else:
-            trades = [{**record, "action": "T"} for record in trades]
-            share.update(instrument.sweeps.by_run(trades))
-
-        self._into_windows(tape, stream, symbol, at, share, after if contributing else None, trading)
+            share["contributing_events"] = 1
+            share["crossed_events"] = int(top.crossed)
+            if instrument.previous is not None:
+                share["order_flow_imbalance"] = order_flow_imbalance(instrument.previous, top)
+        elif tape.kind in BOOK_KINDS:
+            share["crossed_events_not_contributing"] = int(top.crossed)
+        self.totals.update(share)
+        instrument.stand(top if contributing else None, at)
+        for window in windows:
+            window.sums.update(share)
+            window.invalid |= {instrument.invalid} if instrument.invalid and tape.kind in BOOK_KINDS else set()
+            window.not_trading |= not trading
+            if contributing:
+                window.shapes |= top.shapes()
+        instrument.previous = top if contributing else None
 
     def _snapshot(self, tape: Tape, instrument: Instrument, event: list[Record]) -> None:
-        for record in event:
-            if tape.kind == "mbo":
-                instrument.book.apply(record)
-            elif tape.kind == "l1":
-                instrument.l1_top = quoted_top(record)
-        instrument.invalid = None
-        instrument.previous = instrument.standing = None
+        """Make the book whole. After a loss only a snapshot from its R on is known to be complete."""
+        if tape.kind == "mbo":
+            instrument.orders(event)
+        elif tape.kind == "l1":
+            instrument.l1_top = quoted_top(event[-1])
+        if any(record["flags"] & F_MAYBE_BAD_BOOK for record in event):
+            instrument.invalidate("bad_book")
+        elif tape.kind == "l1" or instrument.invalid == "warming" or event[0]["action"] == "R":
+            instrument.invalid = None
+
+    def _status(self, stream: tuple[str, str], record: Record) -> None:
+        """A status overrules the calendar until its session ends; between sessions, until one opens."""
+        at, symbol, said = record["ts_event"], record["symbol"], record["is_trading"]
+        if said == "~":
+            return
+        ends = [closes for opens, closes in self.sessions if opens <= at < closes]
+        begins = [opens for opens, _ in self.sessions if at < opens]
+        self.is_trading[*stream, symbol] = said == "Y", min(ends or begins, default=math.inf)
+        if said == "N":
+            for kind in PRESSURE_KINDS:
+                instrument = self._tape(*stream, kind).instruments.get(symbol)
+                if instrument is not None:
+                    instrument.halt(at)
 
     def _trading(self, stream: tuple[str, str], symbol: str, at: int) -> bool:
-        said = self.is_trading.get((*stream, symbol), "~")
-        return said == "Y" if said in "YN" else self._session(at) is not None
+        is_trading, until = self.is_trading.get((*stream, symbol), (False, -math.inf))
+        return is_trading if at < until else self._session(at) is not None
 
     def _session(self, at: int) -> int | None:
         for opens, closes in self.sessions:
@@ -405,63 +484,41 @@ class Reference:
 
     # Windows ----------------------------------------------------------------------------------------------------------
 
-    def _into_windows(
-        self,
-        tape: Tape,
-        stream: tuple[str, str],
-        symbol: str,
-        at: int,
-        share: Counter[str],
-        contributed: Top | None,
-        trading: bool,
-    ) -> None:
+    def _windows_at(self, tape: Tape, symbol: str, at: int) -> list[Window]:
+        """The windows that an event falls into, opened where need be. Where one has closed, the event is late."""
         instrument = tape.instruments[symbol]
-        taking: list[Window] = []
-        for width in tape.windows_ns:
+        found = []
+        for width in sorted(tape.windows_ns, reverse=True):
             start = at // width * width
-            window = instrument.windows[width]
-            if start + width <= instrument.closed_until[width] or tape.watermark >= start + width + WATERMARK_GRACE_NS:
+            end = start + width
+            if end <= instrument.closed_until[width] or end + WATERMARK_GRACE_NS <= tape.watermark:
                 instrument.late[width] += 1
                 continue
+            window = instrument.windows[width]
             if window is None:
-                window = instrument.windows[width] = Window(start, start + width, since=start)
+                instrument.weigh(start)
+                window = instrument.windows[width] = Window(start, end, gap=tape.has_gap(symbol, start, end))
                 instrument.closed_until[width] = start
-            taking.append(window)
-        for window in instrument.windows.values():
-            if window:
-                window.stand(instrument.standing, at)
+            found.append(window)
+        return found
 
+    def _accumulate(self, instrument: Instrument, at: int, delta: int) -> None:
+        """A session's sum begins with its first event; what is older than the session is not part of it."""
         session = self._session(at)
-        if session is not None and session != instrument.session:
-            instrument.session, instrument.cumulative_volume_delta, instrument.cumulative_known = session, 0, True
-        instrument.cumulative_volume_delta += share["buy_volume"] - share["sell_volume"]
-
-        for window in taking:
-            window.sums.update(share)
-            if tape.kind in BOOK_KINDS and instrument.invalid:
-                window.book_invalid = True
-                window.reasons.add(instrument.invalid)
-            if not trading:
-                window.reasons.add("not_trading")
-            if contributed:
-                window.contributing += 1
-                if contributed.crossed:
-                    window.reasons.add("crossed")
-                elif contributed.locked:
-                    window.reasons.add("locked")
-                elif not contributed.two_sided:
-                    window.reasons.add("one_sided")
-        instrument.previous = contributed
-        instrument.standing = contributed
+        if session is not None and (instrument.session is None or session > instrument.session):
+            instrument.session, instrument.cumulative_volume_delta = session, 0
+        if instrument.session is None or at >= instrument.session:
+            instrument.cumulative_volume_delta += delta
 
     def _advance(self, tape: Tape, stream: tuple[str, str], at: int) -> None:
         """Move the watermark; whatever it passes by the grace is closed. What has not ended by then ends with it."""
         watermark = max(tape.watermark, at)
-        narrowest = min(tape.windows_ns)
         for symbol, instrument in tape.instruments.items():
             if instrument.event and not instrument.event[0]["flags"] & F_SNAPSHOT:
-                end = instrument.event[0]["ts_event"] // narrowest * narrowest + narrowest
-                if watermark >= end + WATERMARK_GRACE_NS:
+                begins = instrument.event[0]["ts_event"]
+                ends = [begins // width * width + width for width in tape.windows_ns]
+                ends += [window.end for window in instrument.open_windows()]
+                if any(tape.watermark < end + WATERMARK_GRACE_NS <= watermark for end in ends):
                     self._finish(tape, stream, symbol)
         tape.watermark = watermark
         for symbol, instrument in tape.instruments.items():
@@ -473,21 +530,32 @@ class Reference:
         instrument = tape.instruments[symbol]
         window = instrument.windows[width]
         assert window is not None
-        window.stand(instrument.standing, window.end)
+        instrument.weigh(window.end)
         instrument.windows[width] = None
         instrument.closed_until[width] = window.end
         late, instrument.late[width] = instrument.late[width], 0
-        gap = any(touches(gap, symbol, window) for gap in tape.gaps.values())
-        self.rows.append(row(tape.kind, stream, symbol, instrument, window, late_count=late, gap=gap))
+        since = -math.inf if instrument.session is None else instrument.session
+        delta = None if tape.has_gap(symbol, since, window.end) else instrument.cumulative_volume_delta
+        self.rows.append(row(tape.kind, stream, symbol, instrument, window, late_count=late, delta=delta))
+
+    def _begin_anew(self, tape: Tape, stream: tuple[str, str]) -> None:
+        """Close what is open, as touched by a gap, and forget books, sums and watermark."""
+        for symbol, instrument in tape.instruments.items():
+            for width, window in instrument.windows.items():
+                if window is not None:
+                    window.gap = True
+                    self._close(tape, stream, symbol, width)
+        tape.forget()
 
     def _gap(self, tape: Tape, gap: Gap) -> None:
+        """Records are missing: an unfinished event is void, the book invalid, windows that lack some touched."""
         tape.gaps[gap.id] = gap
-        if gap.state == "open":
-            for symbol, instrument in tape.instruments.items():
-                if {symbol, "*"} & set(gap.symbols):
-                    instrument.event = []
-                    instrument.invalidate("gap")
-                    instrument.cumulative_known = False
+        for symbol, instrument in tape.instruments.items():
+            if gap.state == "open" and {symbol, "*"} & set(gap.symbols):
+                instrument.event = []
+                instrument.invalidate("gap")
+                for window in instrument.open_windows():
+                    window.gap |= tape.has_gap(symbol, window.start, window.end)
 
 
 def ends_before(last: Record, following: Record) -> bool:
@@ -507,14 +575,6 @@ def quoted_top(record: Record) -> Top:
     )
 
 
-def touches(gap: Gap, symbol: str, window: Window) -> bool:
-    if not {symbol, "*"} & set(gap.symbols):
-        return False
-    begins = -math.inf if gap.ts_event_from is None else gap.ts_event_from
-    ends = math.inf if gap.ts_event_to is None else gap.ts_event_to
-    return begins < window.end and ends >= window.start
-
-
 def row(
     kind: str,
     stream: tuple[str, str],
@@ -523,23 +583,24 @@ def row(
     window: Window,
     *,
     late_count: int,
-    gap: bool,
+    delta: int | None,
 ) -> Row:
     """Every metric of a closed window; None where it is not defined."""
-    sums = window.sums
-    top = instrument.book.top() if kind == "mbo" else instrument.l1_top
-    book_valid = kind in BOOK_KINDS and instrument.invalid is None and not window.book_invalid and not gap
+    sums, gap = window.sums, window.gap
+    top = instrument.top(kind)
+    book_valid = kind in BOOK_KINDS and instrument.invalid is None and not window.invalid and not gap
     top_known = kind in BOOK_KINDS and instrument.invalid is None
-    counted = book_valid and window.contributing > 0
-    reasons = set(window.reasons)
-    if gap:
-        reasons.add("gap")
-    if late_count:
-        reasons.add("late")
-    if sums["modify_unknown_count"]:
-        reasons.add("unknown_order")
+    given = {
+        "gap": gap,
+        "not_trading": window.not_trading,
+        "unknown_order": sums["unknown_orders"] > 0,
+        "late": late_count > 0,
+    }
+    at_close = {instrument.invalid} if instrument.invalid and kind in BOOK_KINDS else set()
+    reasons = window.invalid | at_close | window.shapes | {reason for reason, it_is in given.items() if it_is}
 
-    ofi = sums["order_flow_imbalance"] if counted and "crossed" not in window.reasons else None
+    counted = book_valid and sums["contributing_events"] > 0 and not sums["crossed_events"]
+    ofi = sums["order_flow_imbalance"] if counted else None
     mean_depth = divide(window.depth_ns, window.weighted_ns)
     flows = {f"{flow}_{side}": sums[f"{flow}_{side}"] for flow in FLOWS for side in ("bid", "ask")}
     added, cancelled, replaced = (
@@ -548,7 +609,7 @@ def row(
     signed = sums["buy_volume"] + sums["sell_volume"]
     bid_depth, ask_depth = instrument.book.depth(DEPTH_LEVELS)
     two_sided = top_known and top.two_sided
-    has_orders = kind == "mbo" and counted
+    has_orders = kind == "mbo" and book_valid
     return {
         "source": stream[0],
         "stream": stream[1],
@@ -559,9 +620,9 @@ def row(
         "order_flow_imbalance": ofi,
         "order_flow_imbalance_normalized": divide(ofi, mean_depth) if ofi is not None and mean_depth else None,
         "queue_imbalance": divide(top.bid_size - top.ask_size, top.bid_size + top.ask_size) if two_sided else None,
-        "queue_imbalance_time_weighted": divide(window.imbalance_ns, window.weighted_ns) if top_known else None,
+        "queue_imbalance_time_weighted": divide(window.imbalance_ns, window.weighted_ns) if book_valid else None,
         "weighted_mid": weighted_mid(top) if two_sided else None,
-        "spread_time_weighted": divide(window.spread_ns, window.weighted_ns) if top_known else None,
+        "spread_time_weighted": divide(window.spread_ns, window.weighted_ns) if book_valid else None,
         "depth_imbalance_5": divide(bid_depth - ask_depth, bid_depth + ask_depth)
         if kind == "mbo" and top_known
         else None,
@@ -570,7 +631,7 @@ def row(
             for name in ("buy_volume", "sell_volume", "unsigned_volume", "sweeps_buy", "sweeps_sell", "sweep_volume")
         },
         "trade_imbalance": None if gap else divide(sums["buy_volume"] - sums["sell_volume"], signed),
-        "cumulative_volume_delta": instrument.cumulative_volume_delta if instrument.cumulative_known else None,
+        "cumulative_volume_delta": delta,
         **{name: value if has_orders else None for name, value in flows.items()},
         "cancel_to_add": divide(cancelled - replaced, added - replaced) if has_orders else None,
         "late_count": late_count,
