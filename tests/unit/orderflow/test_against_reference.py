@@ -356,7 +356,8 @@ def test_trades_older_than_the_session_are_not_in_its_cumulative_volume_delta() 
 
 
 def test_a_second_gap_does_not_let_the_first_one_be_forgotten() -> None:
-    trades, gap = ("trade",), {"gap_id": "first", "ts_event_from": T0 + 10 * S}
+    trades: tuple[str, ...] = ("trade",)
+    gap: dict[str, Any] = {"gap_id": "first", "ts_event_from": T0 + 10 * S}
     frames = [
         trade_frame([(T0 + 5 * S, "B", MID, 5)]),
         gap_frame("open", kinds=trades, **gap),
