@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -249,13 +249,19 @@ def names(gap: Gap, symbol: str) -> bool:
     return gap.symbols == (EVERY_SYMBOL,) or symbol in gap.symbols
 
 
-def defined_columns(frame: TickFrame) -> Mapping[str, npt.NDArray[Any]]:
-    """Return the columns with undefined values as NULL, and an undefined `ts_event` replaced by `ts_recv`."""
-    if not frame.undefined:
-        return frame.columns
+def defined_columns(frame: TickFrame) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns with undefined values as NULL, and an undefined `ts_event` replaced by `ts_recv`.
+
+    All are read-only, aligned and contiguous: the kernels are compiled anew for every other mix.
+    """
     columns = dict(frame.columns)
     for name, rows in frame.undefined.items():
         if name != "ts_recv":
             columns[name] = columns[name].copy()
             columns[name][rows] = frame.columns["ts_recv"][rows] if name == "ts_event" else NULL
+    for name, values in columns.items():
+        flags = values.flags
+        if flags.writeable or not flags.aligned or not flags.c_contiguous:
+            columns[name] = np.require(values, requirements=("C", "A")).view()
+            columns[name].flags.writeable = False
     return columns

@@ -172,13 +172,14 @@ def packed(a: Arrays) -> list[npt.NDArray[Any]]:
     rows = slots * (len(a.windows_ns) + 1)
     lengths = (FLOW_WIDTH, slots, slots, rows, rows, *(int(a.flow[i]) for i in (ORDERS_USED, LEVELS_USED, PRINTS_USED)))
     arrays = (a.flow, a.symbols, a.standing, a.sums, a.weights, a.orders, a.levels, a.prints)
-    return [array[:length].copy() for array, length in zip(arrays, lengths, strict=True)]
+    copies = [array[:length].copy() for array, length in zip(arrays, lengths, strict=True)]
+    copies[0][[SEGMENT_FROM, SEGMENT_TO]] = 0  # who takes over looks into a calendar of its own
+    return copies
 
 
 def unpacked(unpacker: Unpacker, fresh: Arrays, lengths: list[int]) -> Arrays:
     """Return the state that `packed` copied; `fresh` is one before anything happened."""
     flow = grown(unpacker.array(np.int64, (lengths[0],)), FLOW_WIDTH)
-    flow[[SEGMENT_FROM, SEGMENT_TO]] = 0  # the calendar may be another one
     parts = [
         unpacker.array(dtype, (length, width))
         for dtype, length, width in (
