@@ -120,7 +120,7 @@ def test_keeps_within_the_byte_limit() -> None:
 
 def test_counts_what_many_instruments_and_undefined_values_take() -> None:
     limit, n = 65_536, 4_000
-    ids = list(range(10_000, 10_000 + n))
+    ids = list(range(2**32 - n, 2**32))
     ticks = ticks_of(list(range(n)), [F_LAST] * n, ids=ids)
     directory = {instrument_id: Instrument(f"NQH4 C{instrument_id}", "C") for instrument_id in ids}
     subject = framer(FrameLimits(ticks=n, bytes=limit))
