@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
@@ -159,7 +160,7 @@ class Worker:
         }
 
     async def _work(self) -> None:
-        await asyncio.to_thread(pressure.warm, self._sessions)
+        await _in_daemon_thread(lambda: pressure.warm(self._sessions))
         await self._app.start()
         await self._app.wait_until_stopped()
         raise self._app.crash_reason or RuntimeError("Faust stopped without a reason")
@@ -180,6 +181,28 @@ class Worker:
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():
             self._failed.set_exception(error)
+
+
+async def _in_daemon_thread(work: Callable[[], None]) -> None:
+    """Run `work` in a thread that, unlike an executor's, does not keep a stopped process alive."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def target() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=target, name="kernels", daemon=True).start()
+    await done
 
 
 async def run(settings: ProcessorSettings, *, servers: str, topics: Mapping[str, str]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 from tests.integration.processor.tape import CHECKPOINTS, DEAD_LETTERS, TICKS, Tape, esh4
 from tests.integration.processor.worker import Worker
 from tests.unit.orderflow.builders import claim_frame
@@ -59,6 +61,20 @@ def test_sigterm_saves_a_last_checkpoint_and_leaves_in_time(
     assert sorted(restored.values()) == sorted(tape.ends(TICKS).values())
     assert again.terminate() < 5
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".log"] == []
+
+
+def test_sigterm_ends_a_worker_that_is_still_compiling(
+    make_tape: MakeTape, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tape(1)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "empty"))
+    worker = start()
+    deadline_s = time.monotonic() + 30
+    while worker.get("/livez")[0] != 200:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    assert worker.get("/readyz")[0] == 503
+    assert worker.terminate() < 5
 
 
 def test_bad_frames_are_set_aside_and_the_stream_goes_on(make_tape: MakeTape, start: Start, real_data: Path) -> None:
