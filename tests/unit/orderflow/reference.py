@@ -391,7 +391,7 @@ class Reference:
                 self._close(tape, stream, symbol, width)
         if snapshot and not instrument.event:
             instrument.book.clear()
-            instrument.invalidate(instrument.invalid or "warming")
+            instrument.invalid = instrument.invalid or "warming"
         instrument.event.append(record)
         if record["flags"] & F_LAST or tape.kind == "trade":
             self._finish(tape, stream, symbol)
@@ -453,8 +453,9 @@ class Reference:
             instrument.orders(event)
         elif tape.kind == "l1":
             instrument.l1_top = quoted_top(event[-1])
+        instrument.previous = instrument.standing = None
         if any(record["flags"] & F_MAYBE_BAD_BOOK for record in event):
-            instrument.invalidate("bad_book")
+            instrument.invalid = "bad_book"
         elif tape.kind == "l1" or instrument.invalid == "warming" or event[0]["action"] == "R":
             instrument.invalid = None
 
@@ -516,8 +517,9 @@ class Reference:
         for symbol, instrument in tape.instruments.items():
             if instrument.event and not instrument.event[0]["flags"] & F_SNAPSHOT:
                 begins = instrument.event[0]["ts_event"]
-                ends = [begins // width * width + width for width in tape.windows_ns]
-                ends += [window.end for window in instrument.open_windows()]
+                its_own = {width: begins // width * width + width for width in tape.windows_ns}
+                ends = {end for width, end in its_own.items() if end > instrument.closed_until[width]}
+                ends |= {window.end for window in instrument.open_windows()}
                 if any(tape.watermark < end + WATERMARK_GRACE_NS <= watermark for end in ends):
                     self._finish(tape, stream, symbol)
         tape.watermark = watermark
