@@ -25,6 +25,7 @@ from tapeline.orderflow.layout import (
     CUMULATIVE,
     CUMULATIVE_DAY,
     CUMULATIVE_FROM,
+    CUMULATIVE_LOST,
     DEPTH,
     END,
     EVENT,
@@ -35,6 +36,8 @@ from tapeline.orderflow.layout import (
     FAST_FROM,
     FAST_TO,
     FILLED,
+    GAP_FROM,
+    GAP_TO,
     HEALS,
     IMBALANCE,
     IS_BAD_BOOK,
@@ -130,6 +133,14 @@ def seek_segment(a: Arrays, ts: int) -> None:
 
 
 @inlined
+def note_loss(a: Arrays, slot: int) -> None:
+    """Remember from when the session's delta is unknown, if the symbol's latest gap reaches into the session."""
+    symbols = a.symbols
+    if symbols[slot, GAP_TO] > symbols[slot, CUMULATIVE_FROM]:
+        symbols[slot, CUMULATIVE_LOST] = min(symbols[slot, CUMULATIVE_LOST], symbols[slot, GAP_FROM])
+
+
+@inlined
 def begin_event(a: Arrays, slot: int, ts: int, kind: int) -> None:
     """Begin an event that is not a snapshot: find its windows, its session, and whether the instrument trades."""
     symbols = a.symbols
@@ -152,8 +163,10 @@ def begin_event(a: Arrays, slot: int, ts: int, kind: int) -> None:
         symbols[slot, CUMULATIVE] = 0
         symbols[slot, CUMULATIVE_DAY] = day
         symbols[slot, CUMULATIVE_FROM] = a.flow[SEGMENT_DAY_OPEN]
+        symbols[slot, CUMULATIVE_LOST] = NONE
+        note_loss(a, slot)
     flags = TRADING if trading else 0
-    if day == NO_DAY or day == symbols[slot, CUMULATIVE_DAY]:
+    if day == symbols[slot, CUMULATIVE_DAY] or (day == NO_DAY and ts >= symbols[slot, CUMULATIVE_FROM]):
         flags |= CUMULATES
     symbols[slot, EVENT_FLAGS] = flags
 
@@ -189,18 +202,21 @@ def settle_orders(a: Arrays, slot: int, row: int) -> None:
             fills = orders[order, ORDER_FILLS]
             side_before = (owner >> 1) & 1
             sums[row, FILLED + side_before] += fills
-            is_same = side == side_before and orders[order, ORDER_KEY] == orders[order, ORDER_KEY_BEFORE]
-            if after == 0 or is_same:
-                change = after - before + fills
+            if side != side_before:  # gone from one side, new on the other
+                sums[row, ADDED + side] += after
+                after_there = 0
+            else:
+                after_there = after
+            if after_there == 0 or orders[order, ORDER_KEY] == orders[order, ORDER_KEY_BEFORE]:
+                change = after_there - before + fills
                 sums[row, ADDED + side_before] += max(change, 0)
                 sums[row, CANCELLED + side_before] += max(-change, 0)
             else:
                 cancelled = max(0, before - fills)
                 added = after + max(0, fills - before)
-                sums[row, CANCELLED + side_before] += cancelled
+                sums[row, CANCELLED + side] += cancelled
                 sums[row, ADDED + side] += added
-                if side == side_before:
-                    sums[row, REPLACED + side] += min(cancelled, added)
+                sums[row, REPLACED + side] += min(cancelled, added)
         orders[order, ORDER_NEXT] = UNTOUCHED
         if after == 0:
             free_order(a, order, slot)

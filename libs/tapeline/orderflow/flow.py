@@ -15,11 +15,7 @@ from tapeline.model.frames import Gap, TickFrame
 from tapeline.orderflow.layout import (
     DONE,
     END,
-    FAST_FROM,
-    FAST_TO,
-    GAP_FROM,
     GAP_OPEN,
-    GAP_TO,
     GAP_UNTIL_NEXT_EVENT,
     L1,
     MBO,
@@ -35,7 +31,7 @@ from tapeline.orderflow.layout import (
     Arrays,
     Int64s,
 )
-from tapeline.orderflow.marks import close_all, lose, set_status, take_clock
+from tapeline.orderflow.marks import close_all, lose, set_gap, set_status, take_clock
 from tapeline.orderflow.pressure import take_l1, take_mbo, take_trades
 from tapeline.orderflow.rows import RowBuffer, RowWriter
 from tapeline.orderflow.state import new_arrays, with_more_levels, with_more_orders, with_more_prints, with_slot
@@ -88,10 +84,10 @@ class Flow:
         self._writer.add_symbol(symbol)
         self.arrays = with_slot(self.arrays, slot, has_book=self.kind != "trade")
         if self.has_loss:
-            self._set_gap(slot, INT64_MIN, GAP_UNTIL_NEXT_EVENT)
+            set_gap(self.arrays, slot, INT64_MIN, GAP_UNTIL_NEXT_EVENT)
         for gap in self._marks.gaps.values():
             if self.kind in gap.kinds and names(gap, symbol):
-                self._set_gap(slot, *self._bounds(gap, symbol))
+                set_gap(self.arrays, slot, *self._bounds(gap, symbol))
         if symbol in self._marks.statuses:
             ts, is_trading = self._marks.statuses[symbol]
             set_status(self.arrays, slot, ts, int(is_trading))
@@ -203,7 +199,7 @@ class Flow:
         for symbol, slot in self.slots.items():
             if names(gap, symbol):
                 if is_known:
-                    self._set_gap(slot, *self._bounds(gap, symbol))
+                    set_gap(self.arrays, slot, *self._bounds(gap, symbol))
                 else:
                     lose(self.arrays, slot, *self._bounds(gap, symbol))
 
@@ -216,10 +212,6 @@ class Flow:
         ):
             return ts_from, GAP_OPEN
         return ts_from, GAP_UNTIL_NEXT_EVENT if gap.ts_event_to is None else gap.ts_event_to
-
-    def _set_gap(self, slot: int, ts_from: int, ts_to: int) -> None:
-        self.arrays.symbols[slot, [GAP_FROM, GAP_TO]] = ts_from, ts_to
-        self.arrays.symbols[slot, [FAST_FROM, FAST_TO]] = 0
 
     def set_status(self, symbol: str, ts: int, is_trading: bool) -> None:
         """Let a status message of a symbol overrule the calendar."""

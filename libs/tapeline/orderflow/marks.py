@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapeline.orderflow.compiled import kernel
-from tapeline.orderflow.events import close_due, drop_event, seek_segment
+from tapeline.orderflow.events import close_due, drop_event, note_loss, seek_segment
 from tapeline.orderflow.layout import (
     BOOK,
     FAST_FROM,
@@ -41,6 +41,17 @@ def take_clock(a: Arrays, ts: int, kind: int) -> None:
 
 
 @kernel
+def set_gap(a: Arrays, slot: int, ts_from: int, ts_to: int) -> None:
+    """Set the bounds of a symbol's latest gap; windows that open from now on are touched where they overlap it."""
+    symbols = a.symbols
+    symbols[slot, GAP_FROM] = ts_from
+    symbols[slot, GAP_TO] = ts_to
+    symbols[slot, FAST_FROM] = 0
+    symbols[slot, FAST_TO] = 0
+    note_loss(a, slot)
+
+
+@kernel
 def lose(a: Arrays, slot: int, ts_from: int, ts_to: int) -> None:
     """Take note that records of [ts_from, ts_to) are missing: an unfinished event is void, the book is invalid."""
     symbols = a.symbols
@@ -49,10 +60,7 @@ def lose(a: Arrays, slot: int, ts_from: int, ts_to: int) -> None:
         symbols[slot, BOOK] = LOST
     symbols[slot, PREVIOUS_SEGMENT] = NONE
     a.standing[slot, TIME] = 0.0
-    symbols[slot, GAP_FROM] = ts_from
-    symbols[slot, GAP_TO] = ts_to
-    symbols[slot, FAST_FROM] = 0
-    symbols[slot, FAST_TO] = 0
+    set_gap(a, slot, ts_from, ts_to)
     for level in range(len(a.windows_ns)):
         row = row_of(a, slot, level)
         start = a.sums[row, START]

@@ -25,7 +25,7 @@ from tapeline.orderflow.layout import (
     CANCELLED,
     CONTRIBUTING,
     CUMULATIVE,
-    CUMULATIVE_FROM,
+    CUMULATIVE_LOST,
     DEPTH,
     EVENT_LEVEL,
     FAST_FROM,
@@ -190,10 +190,7 @@ def write_row(a: Arrays, slot: int, level: int, row: int, kind: int) -> None:
         rows[out, ROW_VALUES + 21] = sums[row, SWEEPS_BUY]
         rows[out, ROW_VALUES + 22] = sums[row, SWEEPS_SELL]
         rows[out, ROW_VALUES + 23] = sums[row, SWEEP_VOLUME]
-    if (
-        symbols[slot, GAP_TO] <= symbols[slot, CUMULATIVE_FROM]
-        or start + a.windows_ns[level] <= symbols[slot, GAP_FROM]
-    ):
+    if start + a.windows_ns[level] <= symbols[slot, CUMULATIVE_LOST]:
         rows[out, ROW_VALUES + 11] = symbols[slot, CUMULATIVE]
     rows[out, ROW_VALUES + 24] = sums[row, LATE]
     rows[out, ROW_VALUES + 25] = sums[row, MODIFY_UNKNOWN]
