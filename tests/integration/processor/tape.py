@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.unit.orderflow.builders import replay_dbn
@@ -170,6 +173,18 @@ def expected_rows(frames: Iterable[TickFrame], partition_of: Callable[[str], int
 def esh4(real_data: Path, streams: Sequence[str], *, ticks_per_frame: int = 500) -> list[TickFrame]:
     """Return the real ESH4 session once per stream, the streams' frames taking turns."""
     frames = list(replay_dbn(real_data / "databento" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst", ticks_per_frame))
+    return [replace(frame, stream=stream) for frame in frames for stream in streams]
+
+
+def market(folder: Path, streams: Sequence[str], *, ticks_per_frame: int = 500) -> list[TickFrame]:
+    """Return 50 seconds of the synthetic market, on a day that CME trades, once per stream, the frames taking turns."""
+    path = folder / "market.dbn.zst"
+    options = ["--seed", "7", "--seconds", "50", "--speed", "max", "--start", "2023-12-26T15:00", "-o", "-"]
+    command = [Path(sys.executable).with_name("tapeline"), "simulate", "market", *options]
+    path.write_bytes(
+        zstandard.compress(subprocess.run(command, check=True, timeout=120, stdout=subprocess.PIPE).stdout)
+    )
+    frames = list(replay_dbn(path, ticks_per_frame))
     return [replace(frame, stream=stream) for frame in frames for stream in streams]
 
 

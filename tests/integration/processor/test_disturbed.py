@@ -11,8 +11,10 @@ from random import Random
 from threading import Thread
 
 import pytest
-from tests.integration.processor.tape import ROWS, Tape, esh4, rows_of
+from tests.integration.processor.tape import ROWS, Tape, esh4, market, rows_of
 from tests.integration.processor.worker import SESSION_TIMEOUT_S, Worker
+
+from tapeline.model.frames import TickFrame
 
 MakeTape = Callable[[int], Tape]
 Start = Callable[..., Worker]
@@ -23,9 +25,8 @@ OFTEN = {"checkpoint_interval_s": 0.4, "checkpoint_ticks": 20_000, "checkpoint_p
 
 
 @contextmanager
-def publishing(tape: Tape, real_data: Path, *, over_s: float) -> Iterator[Thread]:
-    """Put the real session of four streams on the tape, spread over `over_s` seconds, while the block runs."""
-    frames = esh4(real_data, STREAMS)
+def publishing(tape: Tape, frames: list[TickFrame], *, over_s: float) -> Iterator[Thread]:
+    """Put frames on the tape, spread over `over_s` seconds, while the block runs."""
     thread = Thread(target=tape.put, args=(frames,), kwargs={"pause_s": over_s / len(frames)})
     thread.start()
     try:
@@ -34,11 +35,14 @@ def publishing(tape: Tape, real_data: Path, *, over_s: float) -> Iterator[Thread
         thread.join()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_kills_at_random_moments(make_tape: MakeTape, start: Start, real_data: Path, seed: int) -> None:
+@pytest.mark.parametrize(("source", "seed"), [("real", 1), ("market", 2)])
+def test_kills_at_random_moments(
+    make_tape: MakeTape, start: Start, request: pytest.FixtureRequest, tmp_path: Path, source: str, seed: int
+) -> None:
     random = Random(seed)
     tape = make_tape(3)
-    with publishing(tape, real_data, over_s=15) as thread:
+    frames = market(tmp_path, STREAMS) if source == "market" else esh4(request.getfixturevalue("real_data"), STREAMS)
+    with publishing(tape, frames, over_s=15) as thread:
         kills = 0
         while thread.is_alive():
             worker = start(instance_id="only", **OFTEN)
@@ -58,7 +62,7 @@ def test_two_workers_of_which_one_is_killed_and_the_other_asked_to_leave(
 ) -> None:
     random = Random(3)
     tape = make_tape(4)
-    with publishing(tape, real_data, over_s=16):
+    with publishing(tape, esh4(real_data, STREAMS), over_s=16):
         first, second = start(**OFTEN), start(**OFTEN)
         await_split(first, second)
         time.sleep(random.uniform(0.0, 1.0))
@@ -75,7 +79,7 @@ def test_a_zombie_that_wakes_after_its_session_changes_nothing(
     make_tape: MakeTape, start: Start, real_data: Path
 ) -> None:
     tape = make_tape(4)
-    with publishing(tape, real_data, over_s=20):
+    with publishing(tape, esh4(real_data, STREAMS), over_s=20):
         zombie, heir = start(**OFTEN), start(**OFTEN)
         await_split(zombie, heir)
         zombie.process.send_signal(signal.SIGSTOP)
