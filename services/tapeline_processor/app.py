@@ -219,7 +219,7 @@ def sessions() -> Sessions:
     """Return the trading sessions that the states go by."""
     calendar = cme_globex_equity()
     days = np.char.replace(calendar.days.astype(str), "-", "").astype(np.int32)
-    return Sessions(opens=calendar.opens, closes=calendar.closes, days=days)
+    return Sessions(opens=calendar.opens, closes=calendar.closes, days=days, dataset="GLBX.MDP3")
 
 
 @contextlib.contextmanager

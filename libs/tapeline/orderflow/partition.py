@@ -44,6 +44,7 @@ class StreamState:
 
     source: str
     stream: str
+    dataset: str
     epoch: int = 0
     marks: Marks = field(default_factory=Marks)
     flows: dict[str, Flow] = field(default_factory=dict)
@@ -63,7 +64,8 @@ class PartitionState:
         if any(longer % shorter for shorter, longer in pairwise(windows_ms)):
             raise Bug(f"windows must divide each other, are {windows_ms}")
         self._windows_ms = tuple(windows_ms)
-        self._sessions: Int64s = sessions.table()
+        self._sessions = sessions
+        self._tables: dict[str, Int64s] = {}
         self._streams: dict[tuple[str, str], StreamState] = {}
         self._buffer = RowBuffer()
         self.ticks = 0
@@ -76,7 +78,7 @@ class PartitionState:
         key = (frame.source, frame.stream)
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = StreamState(*key)
+            stream = self._streams[key] = StreamState(*key, frame.dataset)
         if frame.epoch < stream.epoch:
             self.frames_of_lower_epoch += 1
             return []
@@ -99,7 +101,10 @@ class PartitionState:
 
     def _flow(self, stream: StreamState, kind: str) -> Flow:
         if kind not in stream.flows:
-            stream.flows[kind] = Flow(kind, self._windows_ms, self._sessions, stream.marks, self._buffer)
+            table = self._tables.get(stream.dataset)
+            if table is None:
+                table = self._tables[stream.dataset] = self._sessions.of(stream.dataset).table()
+            stream.flows[kind] = Flow(kind, self._windows_ms, table, stream.marks, self._buffer)
         return stream.flows[kind]
 
     def _messages(self, stream: StreamState, kind: str) -> list[RowMessage]:
@@ -180,6 +185,7 @@ class PartitionState:
                 {
                     "source": stream.source,
                     "stream": stream.stream,
+                    "dataset": stream.dataset,
                     "epoch": stream.epoch,
                     "gaps": [asdict(gap) for gap in stream.marks.gaps.values()],
                     "statuses": stream.marks.statuses,
@@ -197,7 +203,7 @@ class PartitionState:
         state = cls(sessions, tuple(header["windows_ms"]))
         state.ticks, state.frames_of_lower_epoch, state.frames_repeated, state.losses = header["counts"]
         for saved in header["streams"]:
-            stream = StreamState(saved["source"], saved["stream"], saved["epoch"])
+            stream = StreamState(saved["source"], saved["stream"], saved["dataset"], saved["epoch"])
             state._streams[stream.source, stream.stream] = stream
             for gap in saved["gaps"]:
                 stream.marks.gaps[gap["id"]] = Gap(

@@ -18,12 +18,14 @@ class Sessions:
     """Trading intervals [open, close), sorted and apart from each other.
 
     `opens`, `closes` (int64): ns since the epoch, UTC. `days` (int32): the trading day of each interval as yyyymmdd;
-    the intervals of one day follow each other and share `cumulative_volume_delta`. Raises Misconfigured otherwise.
+    the intervals of one day follow each other and share `cumulative_volume_delta`. `dataset` is the one that keeps these
+    sessions; any other one, such as the synthetic market's, never closes. Empty: all do. Raises Misconfigured otherwise.
     """
 
     opens: Int64s
     closes: Int64s
     days: npt.NDArray[np.int32]
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.opens) == len(self.closes) == len(self.days) > 0:
@@ -41,6 +43,10 @@ class Sessions:
             closes=np.array([INT64_MAX], dtype=np.int64),
             days=np.array([0], dtype=np.int32),
         )
+
+    def of(self, dataset: str) -> Sessions:
+        """Return the sessions of a dataset."""
+        return self if self.dataset in ("", dataset) else Sessions.always()
 
     def table(self) -> Int64s:
         """Return (n, 5): open, close, trading day, the first open and the last close of that day."""

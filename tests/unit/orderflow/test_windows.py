@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.unit.orderflow.builders import LAST, MS, T0, S, clock_frame, mbo_frame
-from tests.unit.orderflow.reading import Row, always, closed, rows_of, value
+from tests.unit.orderflow.reading import Row, always, closed, rows_of, session, value
 
 from tapeline.errors import Bug
-from tapeline.orderflow.partition import PartitionState
+from tapeline.orderflow.packing import pack
+from tapeline.orderflow.partition import PartitionState, unpack
 from tapeline.orderflow.sessions import Sessions
 
 CLOSE_AFTER = 250 * MS
@@ -152,3 +154,16 @@ def test_windows_of_other_lengths() -> None:
 def test_no_event_no_row() -> None:
     rows = closed(always(), [mbo_frame([buy(T0), buy(T0 + 30 * S)])])
     assert [int(row["window_start"]) - T0 for row in rows] == [0, 30 * S]
+
+
+@pytest.mark.parametrize(("dataset", "is_closed"), [("GLBX.MDP3", True), ("TAPELINE.SIM", False)])
+def test_only_the_dataset_that_keeps_the_sessions_closes(dataset: str, is_closed: bool) -> None:
+    hours = replace(session((T0 + 60 * S, T0 + 120 * S)), dataset="GLBX.MDP3")
+    state = PartitionState(hours)
+    frames = [replace(frame, dataset=dataset) for frame in [mbo_frame([buy(T0)]), *clock(T0 + S)]]
+    (row,) = rows_of(state, frames)
+    assert ("not_trading" in row["reasons"]) is is_closed
+    # The state that was packed keeps to the same sessions.
+    again = unpack(pack(state.copy()), hours)
+    (row,) = rows_of(again, [replace(mbo_frame([buy(T0 + S)], frame=1), dataset=dataset), *clock(T0 + 2 * S)])
+    assert ("not_trading" in row["reasons"]) is is_closed
