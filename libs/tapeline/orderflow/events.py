@@ -36,8 +36,6 @@ from tapeline.orderflow.layout import (
     FAST_FROM,
     FAST_TO,
     FILLED,
-    GAP_FROM,
-    GAP_TO,
     HEALS,
     IMBALANCE,
     IS_BAD_BOOK,
@@ -133,14 +131,6 @@ def seek_segment(a: Arrays, ts: int) -> None:
 
 
 @inlined
-def note_loss(a: Arrays, slot: int) -> None:
-    """Remember from when the session's delta is unknown, if the symbol's latest gap reaches into the session."""
-    symbols = a.symbols
-    if symbols[slot, GAP_TO] > symbols[slot, CUMULATIVE_FROM]:
-        symbols[slot, CUMULATIVE_LOST] = min(symbols[slot, CUMULATIVE_LOST], symbols[slot, GAP_FROM])
-
-
-@inlined
 def begin_event(a: Arrays, slot: int, ts: int, kind: int) -> None:
     """Begin an event that is not a snapshot: find its windows, its session, and whether the instrument trades."""
     symbols = a.symbols
@@ -164,7 +154,6 @@ def begin_event(a: Arrays, slot: int, ts: int, kind: int) -> None:
         symbols[slot, CUMULATIVE_DAY] = day
         symbols[slot, CUMULATIVE_FROM] = a.flow[SEGMENT_DAY_OPEN]
         symbols[slot, CUMULATIVE_LOST] = NONE
-        note_loss(a, slot)
     flags = TRADING if trading else 0
     if day == symbols[slot, CUMULATIVE_DAY] or (day == NO_DAY and ts >= symbols[slot, CUMULATIVE_FROM]):
         flags |= CUMULATES

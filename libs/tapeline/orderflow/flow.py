@@ -191,8 +191,8 @@ class Flow:
     def lose_all(self) -> None:
         """Take note that records of any symbol are missing, up to the next event of each."""
         self.has_loss = True
-        for slot in self.slots.values():
-            lose(self.arrays, slot, INT64_MIN, GAP_UNTIL_NEXT_EVENT)
+        for symbol, slot in self.slots.items():
+            lose(self.arrays, slot, INT64_MIN, self._end(symbol, None))
 
     def gap(self, gap: Gap, *, is_known: bool) -> None:
         """Apply a gap that is among the stream's marks; one that is known already only changes its bounds."""
@@ -206,12 +206,15 @@ class Flow:
     def _bounds(self, gap: Gap, symbol: str) -> tuple[int, int]:
         """Return from when and until when records are missing; a gap does not end while another one is open."""
         ts_from = INT64_MIN if gap.ts_event_from is None else gap.ts_event_from
+        return ts_from, self._end(symbol, gap.ts_event_to)
+
+    def _end(self, symbol: str, ts_to: int | None) -> int:
         if any(
             other.state == "open" and self.kind in other.kinds and names(other, symbol)
             for other in self._marks.gaps.values()
         ):
-            return ts_from, GAP_OPEN
-        return ts_from, GAP_UNTIL_NEXT_EVENT if gap.ts_event_to is None else gap.ts_event_to
+            return GAP_OPEN
+        return GAP_UNTIL_NEXT_EVENT if ts_to is None else ts_to
 
     def set_status(self, symbol: str, ts: int, is_trading: bool) -> None:
         """Let a status message of a symbol overrule the calendar."""

@@ -118,7 +118,7 @@ RUN_SIDE: Final = 37
 RUN_PRICE: Final = 38
 RUN_VOLUME: Final = 39
 RUN_SWEEPS: Final = 40
-CUMULATIVE_LOST: Final = 41  # from when the session's delta is unknown
+CUMULATIVE_LOST: Final = 41  # from when the session's delta is unknown for gaps before the latest
 SYMBOL_WIDTH: Final = 48
 
 # EVENT

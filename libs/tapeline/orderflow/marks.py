@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tapeline.orderflow.compiled import kernel
-from tapeline.orderflow.events import close_due, drop_event, note_loss, seek_segment
+from tapeline.orderflow.events import close_due, drop_event, seek_segment
 from tapeline.orderflow.layout import (
     BOOK,
+    CUMULATIVE_FROM,
+    CUMULATIVE_LOST,
     FAST_FROM,
     FAST_TO,
     GAP_FROM,
@@ -48,7 +50,6 @@ def set_gap(a: Arrays, slot: int, ts_from: int, ts_to: int) -> None:
     symbols[slot, GAP_TO] = ts_to
     symbols[slot, FAST_FROM] = 0
     symbols[slot, FAST_TO] = 0
-    note_loss(a, slot)
 
 
 @kernel
@@ -60,6 +61,8 @@ def lose(a: Arrays, slot: int, ts_from: int, ts_to: int) -> None:
         symbols[slot, BOOK] = LOST
     symbols[slot, PREVIOUS_SEGMENT] = NONE
     a.standing[slot, TIME] = 0.0
+    if symbols[slot, GAP_TO] > symbols[slot, CUMULATIVE_FROM]:
+        symbols[slot, CUMULATIVE_LOST] = min(symbols[slot, CUMULATIVE_LOST], symbols[slot, GAP_FROM])
     set_gap(a, slot, ts_from, ts_to)
     for level in range(len(a.windows_ns)):
         row = row_of(a, slot, level)

@@ -15,7 +15,12 @@ At the close
   `depth_imbalance_5` need a valid book then; sums and means over the window need it at each of its event ends as well.
 `book_valid`, `trade_valid`
 : The book was valid at every event end of the window and at its close (never for trades alone); no gap touches the
-  window. A window is touched if it is open when a gap begins that reaches into it, or overlaps a gap when it opens.
+  window. A window is touched if it is open when a gap begins that reaches into it, or if it overlaps the latest gap of
+  its symbol when it opens. A gap whose end is not known reaches up to and including the symbol's next event. Missing
+  frames are a gap of every symbol.
+`cumulative_volume_delta`
+: Trades of the session's own trading day, and those after its first open that no session holds. Unknown from a gap on,
+  to the day's end.
 `order_flow_imbalance`
 : Null, too, where no event of the window contributes.
 `added`, `cancelled`, `replaced`, `filled`

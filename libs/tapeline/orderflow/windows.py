@@ -25,6 +25,7 @@ from tapeline.orderflow.layout import (
     CANCELLED,
     CONTRIBUTING,
     CUMULATIVE,
+    CUMULATIVE_FROM,
     CUMULATIVE_LOST,
     DEPTH,
     EVENT_LEVEL,
@@ -190,7 +191,9 @@ def write_row(a: Arrays, slot: int, level: int, row: int, kind: int) -> None:
         rows[out, ROW_VALUES + 21] = sums[row, SWEEPS_BUY]
         rows[out, ROW_VALUES + 22] = sums[row, SWEEPS_SELL]
         rows[out, ROW_VALUES + 23] = sums[row, SWEEP_VOLUME]
-    if start + a.windows_ns[level] <= symbols[slot, CUMULATIVE_LOST]:
+    end = start + a.windows_ns[level]
+    has_gap = symbols[slot, GAP_FROM] < end and symbols[slot, CUMULATIVE_FROM] < symbols[slot, GAP_TO]
+    if not has_gap and end <= symbols[slot, CUMULATIVE_LOST]:
         rows[out, ROW_VALUES + 11] = symbols[slot, CUMULATIVE]
     rows[out, ROW_VALUES + 24] = sums[row, LATE]
     rows[out, ROW_VALUES + 25] = sums[row, MODIFY_UNKNOWN]
