@@ -17,6 +17,9 @@ ROUNDED_AT: Final = Fraction(1, 10**9)
 """Rows carry ratios rounded to nine decimals."""
 
 FLOAT_PRECISION: Final = Fraction(1, 10**13)
+WHOLE_NUMBER: Final = 0.51
+"""How far a price that is rounded to a whole 1e-9 may be from the exact one, as floats."""
+
 IN_PRICE_UNITS: Final = ("weighted_mid", "spread_time_weighted")
 
 

@@ -92,6 +92,8 @@ class Player:
 
     kind: TickKind
     now: int = MIDNIGHT - 2_000 * MS
+    latest: int = 0
+    not_before: int = 0  # what is older than a gap does not come after it
     sequence: int = 0
     next_order_id: int = 1
     frame: int = 0
@@ -109,7 +111,8 @@ class Player:
                 yield from self._cut()
                 yield from self._mark(choice)
                 continue
-            self.now += choice.step_ns
+            self.now = max(self.now + choice.step_ns, self.not_before)
+            self.latest = max(self.latest, self.now)
             begin = len(self.records)
             getattr(self, f"_{choice.what}")(choice)
             if choice.is_last and len(self.records) > begin and not self.records[-1]["flags"] & F_SNAPSHOT:
@@ -296,24 +299,28 @@ class Player:
 
     def _mark(self, choice: Choice) -> Iterator[TickFrame]:
         a, b, _, _ = choice.numbers
-        self.now += max(0, choice.step_ns)
+        self.now = max(self.now + choice.step_ns, self.not_before)
+        self.latest = max(self.latest, self.now)
         at, session = self.now - self.now % MS, str(self.session)
         match choice.what:
             case "clock":
                 clock: dict[str, int] = {self.kind: at + (a - 20) * 20 * MS, "statistics": at + 10_000_000 * MS}
                 yield clock_frame(clock, session=session)
             case "gap" if self.gap is None:
+                self.sequence += 1
                 symbols = (("*",), SYMBOLS[:1], SYMBOLS[:2])[b % 3]
                 self.gap = {
                     "kinds": (self.kind,),
                     "gap_symbols": symbols,
-                    "gap_id": f"{self.kind}-{at}",
-                    "ts_event_from": at,
+                    "gap_id": f"{self.kind}-{self.sequence}",
+                    "ts_event_from": self.latest,
                 }
+                self.not_before = self.latest
                 yield gap_frame("open", session=session, **self.gap)
             case "bounded" if self.gap is not None:
                 gap, self.gap = self.gap, None
-                yield gap_frame("bounded", session=session, ts_event_to=at, **gap)
+                self.not_before = self.latest + 1
+                yield gap_frame("bounded", session=session, ts_event_to=self.not_before, **gap)
             case "status":
                 yield status_frame([(at, "YYN~"[a % 4], b % 2)], symbols=SYMBOLS, classes=CLASSES, session=session)
             case "restart":
@@ -348,4 +355,4 @@ def play(kind: TickKind, choices: list[Choice]) -> list[TickFrame]:
     """The frames of a flow, and a clock at the end that closes every window."""
     player = Player(kind)
     frames = list(player.play(choices))
-    return [*frames, clock_frame({kind: player.now + 100_000 * MS}, session=str(player.session))]
+    return [*frames, clock_frame({kind: player.latest + 100_000 * MS}, session=str(player.session))]

@@ -296,11 +296,13 @@ class Instrument:
     def orders(self, event: list[Record]) -> Counter[str]:
         """Apply an event to the book; return what it did to resting orders, each netted over the event."""
         touched = {record["order_id"] for record in event if record["order_id"]}
-        before = {order_id: self.book.orders.get(order_id) for order_id in touched}
+        before: dict[int, Order | None] = {order_id: self.book.orders.get(order_id) for order_id in touched}
         fills: Counter[int] = Counter()
         for record in event:
             if record["action"] == "F":
                 fills[record["order_id"]] += record["size"]
+            elif record["action"] == "R":  # what it clears is neither cancelled nor filled
+                before, fills = dict.fromkeys(touched), Counter()
             self.book.apply(record)
         flows: Counter[str] = Counter()
         for order_id in touched:
@@ -423,7 +425,7 @@ class Reference:
             instrument.invalid = None
         if any(record["flags"] & F_MAYBE_BAD_BOOK for record in event):
             instrument.invalid = "bad_book"
-        if instrument.invalid is None and not cleared:
+        if instrument.invalid is None:
             share.update(flows)
 
         top = instrument.top(tape.kind)

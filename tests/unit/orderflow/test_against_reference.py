@@ -25,7 +25,7 @@ from tests.unit.orderflow.builders import (
     reframe,
     trade_frame,
 )
-from tests.unit.orderflow.comparison import differences, rows_of
+from tests.unit.orderflow.comparison import WHOLE_NUMBER, differences, rows_of
 from tests.unit.orderflow.flows import CLASSES, MID, SESSIONS, SYMBOLS, TICK, choices, lengths, play, seeds
 from tests.unit.orderflow.reference import SIDES, Book, Reference, Top, order_flow_imbalance, weighted_mid
 
@@ -263,7 +263,7 @@ def test_depth_imbalance_agrees_with_wickra(sizes: list[tuple[int, int]]) -> Non
     wanted = wickra.OrderBookImbalanceTopN(5).update(bids, [b for b, _ in sizes], asks, [a for _, a in sizes])
     assert row["depth_imbalance_5"] == pytest.approx(wanted, abs=1e-9)
     assert row["weighted_mid"] == pytest.approx(
-        float(weighted_mid(Top(MID - TICK, sizes[0][0], MID + TICK, sizes[0][1]))), rel=1e-13
+        float(weighted_mid(Top(MID - TICK, sizes[0][0], MID + TICK, sizes[0][1]))), abs=WHOLE_NUMBER
     )
 
 
@@ -309,7 +309,7 @@ def test_an_aggressor_lifts_two_prices() -> None:
     assert [row[f"{flow}_ask"] for flow in ("added", "cancelled", "filled", "replaced")] == [0, 0, 4, 0]
     assert [row[f"{flow}_bid"] for flow in ("added", "cancelled", "filled", "replaced")] == [0, 0, 0, 0]
     assert (row["sweeps_buy"], row["sweeps_sell"], row["sweep_volume"]) == (1, 0, 3)
-    assert row["weighted_mid"] == pytest.approx((4_800_500_000_000 * 4 + 4_800_000_000_000 * 10) / 14, rel=1e-13)
+    assert row["weighted_mid"] == pytest.approx((4_800_500_000_000 * 4 + 4_800_000_000_000 * 10) / 14, abs=WHOLE_NUMBER)
 
 
 def test_an_iceberg_shows_its_next_slice() -> None:

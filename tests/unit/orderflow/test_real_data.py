@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pytest
 from tests.unit.orderflow.builders import LAST, clock_frame, dbn_frames, mbo_frame, read_dbn
-from tests.unit.orderflow.comparison import differences, rows_of
+from tests.unit.orderflow.comparison import WHOLE_NUMBER, differences, rows_of
 from tests.unit.orderflow.reference import Reference
 
 from tapeline.model.columns import F_SNAPSHOT
@@ -164,7 +164,7 @@ def test_esh4_closes_at_the_published_top(
     row = sorted(minutes, key=lambda each: int(each["window_start"]))[last]
     both_sizes = bid_size + ask_size
     assert float(row["queue_imbalance"]) == pytest.approx((bid_size - ask_size) / both_sizes, abs=1e-9)
-    assert float(row["weighted_mid"]) == pytest.approx((ask * bid_size + bid * ask_size) / both_sizes, rel=1e-13)
+    assert float(row["weighted_mid"]) == pytest.approx((ask * bid_size + bid * ask_size) / both_sizes, abs=WHOLE_NUMBER)
 
 
 def test_esh4_has_the_published_events(esh4: Pass) -> None:
@@ -205,7 +205,7 @@ def test_esm4_snapshot_is_one_event_and_makes_the_book_valid(real_data: Path, im
         assert (row["order_flow_imbalance"], row["added_bid"], row["added_ask"]) == (0, 0, 0)
         assert float(row["queue_imbalance"]) == pytest.approx((bid_size - ask_size) / (bid_size + ask_size), abs=1e-9)
         assert float(row["weighted_mid"]) == pytest.approx(
-            (ask * bid_size + bid * ask_size) / (bid_size + ask_size), rel=1e-13
+            (ask * bid_size + bid * ask_size) / (bid_size + ask_size), abs=WHOLE_NUMBER
         )
         assert float(row["depth_imbalance_5"]) == pytest.approx(
             (five_bids - five_asks) / (five_bids + five_asks), abs=1e-9
