@@ -20,6 +20,7 @@ from tapeline.orderflow.layout import (
     BOOK,
     CANCELLED,
     CLEARED,
+    CONTEXT,
     CONTRIBUTING,
     CUMULATES,
     CUMULATIVE,
@@ -30,7 +31,7 @@ from tapeline.orderflow.layout import (
     END,
     EVENT,
     EVENT_FLAGS,
-    EVENT_LEVEL,
+    EVENT_ROW,
     EVENT_SEGMENT,
     EVENT_TS,
     FAST_FROM,
@@ -131,33 +132,47 @@ def seek_segment(a: Arrays, ts: int) -> None:
 
 
 @inlined
+def enter_session(a: Arrays, slot: int, ts: int) -> None:
+    """Find the session of the event at `ts`, and whether the instrument trades; begin the day's delta with its day.
+
+    The answers hold up to the next window, session or status: until then `begin_event` need not ask again.
+    """
+    symbols, flow = a.symbols, a.flow
+    if not flow[SEGMENT_FROM] <= ts < flow[SEGMENT_TO]:
+        seek_segment(a, ts)
+    day = flow[SEGMENT_DAY]
+    until = flow[SEGMENT_TO]
+    trading = day != NO_DAY
+    if symbols[slot, STATUS] != NO_STATUS and ts < symbols[slot, STATUS_UNTIL]:
+        trading = symbols[slot, STATUS] == 1
+        until = min(until, symbols[slot, STATUS_UNTIL])
+    if day != NO_DAY and (symbols[slot, CUMULATIVE_DAY] == NONE or day > symbols[slot, CUMULATIVE_DAY]):
+        symbols[slot, CUMULATIVE] = 0
+        symbols[slot, CUMULATIVE_DAY] = day
+        symbols[slot, CUMULATIVE_FROM] = flow[SEGMENT_DAY_OPEN]
+        symbols[slot, CUMULATIVE_LOST] = NONE
+    context = TRADING if trading else 0
+    if day == symbols[slot, CUMULATIVE_DAY] or (day == NO_DAY and ts >= symbols[slot, CUMULATIVE_FROM]):
+        context |= CUMULATES
+    symbols[slot, EVENT_SEGMENT] = flow[SEGMENT_FROM]
+    symbols[slot, CONTEXT] = context
+    symbols[slot, FAST_FROM] = max(symbols[slot, FAST_FROM], flow[SEGMENT_FROM])
+    symbols[slot, FAST_TO] = min(symbols[slot, FAST_TO], until)
+
+
+@inlined
 def begin_event(a: Arrays, slot: int, ts: int, kind: int) -> None:
     """Begin an event that is not a snapshot: find its windows, its session, and whether the instrument trades."""
     symbols = a.symbols
     if symbols[slot, FAST_FROM] <= ts < symbols[slot, FAST_TO]:
-        symbols[slot, EVENT_LEVEL] = 0
-        if ts > symbols[slot, LATEST]:
-            symbols[slot, LATEST] = ts
+        symbols[slot, EVENT_ROW] = row_of(a, slot, 0)
+        symbols[slot, LATEST] = max(symbols[slot, LATEST], ts)
     else:
         enter_windows(a, slot, ts, kind)
+        enter_session(a, slot, ts)
     symbols[slot, EVENT] = LIVE
     symbols[slot, EVENT_TS] = ts
-    if not a.flow[SEGMENT_FROM] <= ts < a.flow[SEGMENT_TO]:
-        seek_segment(a, ts)
-    day = a.flow[SEGMENT_DAY]
-    symbols[slot, EVENT_SEGMENT] = a.flow[SEGMENT_FROM]
-    trading = day != NO_DAY
-    if symbols[slot, STATUS] != NO_STATUS and ts < symbols[slot, STATUS_UNTIL]:
-        trading = symbols[slot, STATUS] == 1
-    if day != NO_DAY and (symbols[slot, CUMULATIVE_DAY] == NONE or day > symbols[slot, CUMULATIVE_DAY]):
-        symbols[slot, CUMULATIVE] = 0
-        symbols[slot, CUMULATIVE_DAY] = day
-        symbols[slot, CUMULATIVE_FROM] = a.flow[SEGMENT_DAY_OPEN]
-        symbols[slot, CUMULATIVE_LOST] = NONE
-    flags = TRADING if trading else 0
-    if day == symbols[slot, CUMULATIVE_DAY] or (day == NO_DAY and ts >= symbols[slot, CUMULATIVE_FROM]):
-        flags |= CUMULATES
-    symbols[slot, EVENT_FLAGS] = flags
+    symbols[slot, EVENT_FLAGS] = symbols[slot, CONTEXT]
 
 
 @kernel
@@ -165,7 +180,7 @@ def begin_snapshot(a: Arrays, slot: int, action: int, kind: int) -> None:
     """Begin a snapshot: the book is what it says. After a loss only one that begins with R heals the book."""
     symbols = a.symbols
     symbols[slot, EVENT] = SNAPSHOT
-    symbols[slot, EVENT_LEVEL] = len(a.windows_ns)
+    symbols[slot, EVENT_ROW] = row_of(a, slot, len(a.windows_ns))
     heals = kind == L1 or action == _ACTION_R or symbols[slot, BOOK] == WARMING or symbols[slot, BOOK] == VALID
     symbols[slot, EVENT_FLAGS] = HEALS if heals else 0
     if symbols[slot, BOOK] == VALID:
@@ -245,7 +260,7 @@ def end_event(a: Arrays, slot: int, kind: int) -> None:
     """End an event: net its orders, read the top, add its order flow imbalance to its window."""
     symbols, sums = a.symbols, a.sums
     event, flags = symbols[slot, EVENT], symbols[slot, EVENT_FLAGS]
-    row = row_of(a, slot, symbols[slot, EVENT_LEVEL])
+    row = symbols[slot, EVENT_ROW]
     symbols[slot, EVENT] = NO_EVENT
     if flags & TRADING == 0:
         sums[row, REASONS] |= IS_NOT_TRADING

@@ -86,7 +86,7 @@ NO_DAY: Final = -1
 # -- symbols ---------------------------------------------------------------------------------------------------------
 EVENT: Final = 0
 EVENT_TS: Final = 1
-EVENT_LEVEL: Final = 2
+EVENT_ROW: Final = 2  # of `sums` and `weights`: the shortest window that is open for the event
 EVENT_FLAGS: Final = 3
 EVENT_SEGMENT: Final = 4
 FAST_FROM: Final = 5
@@ -118,6 +118,7 @@ RUN_SIDE: Final = 37
 RUN_PRICE: Final = 38
 RUN_VOLUME: Final = 39
 RUN_SWEEPS: Final = 40
+CONTEXT: Final = 42  # EVENT_FLAGS with which events within [FAST_FROM, FAST_TO) begin
 CUMULATIVE_LOST: Final = 41  # from when the session's delta is unknown for gaps before the latest
 SYMBOL_WIDTH: Final = 48
 

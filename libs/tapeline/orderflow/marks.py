@@ -91,6 +91,8 @@ def set_status(a: Arrays, slot: int, ts: int, is_trading: int) -> None:
         seek_segment(a, ts)
     symbols[slot, STATUS] = is_trading
     symbols[slot, STATUS_UNTIL] = a.flow[SEGMENT_DAY_CLOSE]
+    symbols[slot, FAST_FROM] = 0
+    symbols[slot, FAST_TO] = 0
     if is_trading:
         return
     for level in range(len(a.windows_ns)):

@@ -63,7 +63,7 @@ from tapeline.orderflow.layout import (
     END,
     EVENT,
     EVENT_FLAGS,
-    EVENT_LEVEL,
+    EVENT_ROW,
     EVENT_TS,
     IS_UNKNOWN_ORDER,
     L1,
@@ -116,7 +116,6 @@ from tapeline.orderflow.layout import (
     Arrays,
     Int64s,
 )
-from tapeline.orderflow.windows import row_of
 
 ADD: Final = ord("A")
 CANCEL: Final = ord("C")
@@ -321,7 +320,7 @@ def take_mbo(
                 begin_snapshot(a, slot, action, MBO)
             else:
                 begin_event(a, slot, ts, MBO)
-        row = row_of(a, slot, a.symbols[slot, EVENT_LEVEL])
+        row = a.symbols[slot, EVENT_ROW]
         size = sizes[i]
         if rests:
             rest(a, slot, row, action, side, prices[i] if side == 0 else -prices[i], size, order_ids[i])
@@ -390,7 +389,7 @@ def take_l1(
                 begin_event(a, slot, ts, L1)
         if action == TRADED:
             if sizes[i] != NULL:
-                row = row_of(a, slot, symbols[slot, EVENT_LEVEL])
+                row = symbols[slot, EVENT_ROW]
                 add_volume(a, slot, row, side_letters[i], sizes[i])
                 add_to_run(a, slot, row, ts, side_letters[i], prices[i], sizes[i])
         elif action != FILL:
@@ -432,7 +431,7 @@ def take_trades(
             continue
         begin_event(a, slot, ts, TRADE)
         if sizes[i] != NULL:
-            row = row_of(a, slot, a.symbols[slot, EVENT_LEVEL])
+            row = a.symbols[slot, EVENT_ROW]
             add_volume(a, slot, row, side_letters[i], sizes[i])
             add_to_run(a, slot, row, ts, side_letters[i], prices[i], sizes[i])
         end_event(a, slot, TRADE)

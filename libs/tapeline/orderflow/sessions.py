@@ -18,8 +18,9 @@ class Sessions:
     """Trading intervals [open, close), sorted and apart from each other.
 
     `opens`, `closes` (int64): ns since the epoch, UTC. `days` (int32): the trading day of each interval as yyyymmdd;
-    the intervals of one day follow each other and share `cumulative_volume_delta`. `dataset` is the one that keeps these
-    sessions; any other one, such as the synthetic market's, never closes. Empty: all do. Raises Misconfigured otherwise.
+    the intervals of one day follow each other and share `cumulative_volume_delta`. `dataset` is the one that keeps
+    these sessions (empty: all do); any other one, such as the synthetic market's, never closes. Raises Misconfigured
+    where the intervals are not so.
     """
 
     opens: Int64s

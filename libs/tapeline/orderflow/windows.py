@@ -28,7 +28,7 @@ from tapeline.orderflow.layout import (
     CUMULATIVE_FROM,
     CUMULATIVE_LOST,
     DEPTH,
-    EVENT_LEVEL,
+    EVENT_ROW,
     FAST_FROM,
     FAST_TO,
     FOLDED_FROM,
@@ -254,8 +254,7 @@ def enter_windows(a: Arrays, slot: int, ts: int, kind: int) -> None:
             a.sums[row, LATE] += 1
         else:
             event_level = level
-    a.symbols[slot, EVENT_LEVEL] = event_level
+    a.symbols[slot, EVENT_ROW] = first + event_level
     a.symbols[slot, LATEST] = max(a.symbols[slot, LATEST], ts)
-    if event_level == 0:
-        a.symbols[slot, FAST_FROM] = a.sums[first, START]
-        a.symbols[slot, FAST_TO] = a.sums[first, START] + a.windows_ns[0]
+    a.symbols[slot, FAST_FROM] = a.sums[first, START] if event_level == 0 else 0
+    a.symbols[slot, FAST_TO] = a.sums[first, START] + a.windows_ns[0] if event_level == 0 else 0
