@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _REFRESH_S: Final = 0.25
 _PRINT_S: Final = 2.0
+_PRINTED_WIDTH: Final = 160
 _MOST_LINES: Final = 60
 
 
@@ -128,7 +129,7 @@ def _tick_rows(frames: Iterator[TickFrame | None], symbols: list[str] | None) ->
 
 def _show(values: Iterator[T | None], update: Callable[[T], None], table: Callable[[], Table]) -> None:
     """Keep a table of `values` on the terminal; where there is none, print it every other second and at the end."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PRINTED_WIDTH)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             _refresh(values, update, lambda: live.update(table(), refresh=True), _REFRESH_S)
