@@ -206,13 +206,12 @@ def settle_orders(a: Arrays, slot: int, row: int) -> None:
             fills = orders[order, ORDER_FILLS]
             side_before = (owner >> 1) & 1
             sums[row, FILLED + side_before] += fills
+            rests_there = after
             if side != side_before:  # gone from one side, new on the other
                 sums[row, ADDED + side] += after
-                after_there = 0
-            else:
-                after_there = after
-            if after_there == 0 or orders[order, ORDER_KEY] == orders[order, ORDER_KEY_BEFORE]:
-                change = after_there - before + fills
+                rests_there = 0
+            if rests_there == 0 or orders[order, ORDER_KEY] == orders[order, ORDER_KEY_BEFORE]:
+                change = rests_there - before + fills
                 sums[row, ADDED + side_before] += max(change, 0)
                 sums[row, CANCELLED + side_before] += max(-change, 0)
             else:

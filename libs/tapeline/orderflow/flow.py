@@ -40,6 +40,14 @@ KINDS: Final = {"mbo": MBO, "l1": L1, "trade": TRADE}
 CLASSES_IN_SCOPE: Final = "F?"
 EVERY_SYMBOL: Final = "*"
 
+_WHEN_AND_WHOSE: Final = ("ts_event", "symbol")
+_TOP: Final = ("bid_price", "bid_size", "ask_price", "ask_size")
+_KERNELS: Final[dict[str, tuple[Callable[..., int], tuple[str, ...]]]] = {
+    "mbo": (take_mbo, (*_WHEN_AND_WHOSE, "action", "side", "price", "size", "order_id", "flags")),
+    "l1": (take_l1, (*_WHEN_AND_WHOSE, "action", "side", "price", "size", *_TOP, "flags")),
+    "trade": (take_trades, (*_WHEN_AND_WHOSE, "side", "price", "size")),
+}
+
 
 @dataclass(slots=True)
 class Marks:
@@ -135,25 +143,12 @@ class Flow:
         if not self.slots:
             self._take_watermark(frame)
             return
-        columns = defined_columns(frame)
-        base = frame.ts_base
-        head = (slots, columns["ts_event"], columns["symbol"])
-        if self._number == MBO:
-            rest: tuple[Any, ...] = (
-                *(columns["action"], columns["side"], columns["price"], columns["size"]),
-                *(columns["order_id"].view(np.int64), columns["flags"]),
-            )
-            self._run(lambda begin: take_mbo(self.arrays, begin, base, *head, *rest))
-        elif self._number == L1:
-            rest = (
-                *(columns["action"], columns["side"], columns["price"], columns["size"]),
-                *(columns["bid_price"], columns["bid_size"], columns["ask_price"], columns["ask_size"]),
-                columns["flags"],
-            )
-            self._run(lambda begin: take_l1(self.arrays, begin, base, *head, *rest))
-        else:
-            rest = (columns["side"], columns["price"], columns["size"])
-            self._run(lambda begin: take_trades(self.arrays, begin, base, *head, *rest))
+        take, names = _KERNELS[self.kind]
+        columns = kernel_columns(frame, names)
+        begin = 0
+        while (need := take(self.arrays, begin, frame.ts_base, slots, *columns)) != DONE:
+            begin = int(self.arrays.flow[POSITION])
+            self._make_room(need)
 
     def _take_watermark(self, frame: TickFrame) -> None:
         """Take what a frame without any symbol in scope says of the time, at the price of one look at a column."""
@@ -163,23 +158,17 @@ class Flow:
         if len(times):
             self.arrays.flow[WATERMARK] = max(int(self.arrays.flow[WATERMARK]), frame.ts_base + int(times.max()))
 
-    def _run(self, kernel: Callable[[int], int]) -> None:
-        begin = 0
-        while True:
-            need = kernel(begin)
-            if need == DONE:
-                return
-            begin = int(self.arrays.flow[POSITION])
-            if need == NEED_ROWS:
-                self.drain()
-            elif need == NEED_ORDERS:
-                self.arrays = with_more_orders(self.arrays)
-            elif need == NEED_LEVELS:
-                self.arrays = with_more_levels(self.arrays)
-            elif need == NEED_PRINTS:
-                self.arrays = with_more_prints(self.arrays)
-            else:
-                raise Bug(f"a kernel answered {need}")
+    def _make_room(self, need: int) -> None:
+        if need == NEED_ROWS:
+            self.drain()
+        elif need == NEED_ORDERS:
+            self.arrays = with_more_orders(self.arrays)
+        elif need == NEED_LEVELS:
+            self.arrays = with_more_levels(self.arrays)
+        elif need == NEED_PRINTS:
+            self.arrays = with_more_prints(self.arrays)
+        else:
+            raise Bug(f"a kernel answered {need}")
 
     # -- marks -------------------------------------------------------------------------------------------------------
 
@@ -244,19 +233,22 @@ def names(gap: Gap, symbol: str) -> bool:
     return gap.symbols == (EVERY_SYMBOL,) or symbol in gap.symbols
 
 
-def defined_columns(frame: TickFrame) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns with undefined values as NULL, and an undefined `ts_event` replaced by `ts_recv`.
+def kernel_columns(frame: TickFrame, names: Sequence[str]) -> list[npt.NDArray[Any]]:
+    """Return columns with undefined values as NULL, an undefined `ts_event` replaced by `ts_recv`, ids as int64.
 
-    All are read-only, aligned and contiguous: the kernels are compiled anew for every other mix.
+    All are read-only, aligned and contiguous: a kernel would be compiled anew for every other mix.
     """
-    columns = dict(frame.columns)
-    for name, rows in frame.undefined.items():
-        if name != "ts_recv":
-            columns[name] = columns[name].copy()
-            columns[name][rows] = frame.columns["ts_recv"][rows] if name == "ts_event" else NULL
-    for name, values in columns.items():
-        flags = values.flags
-        if flags.writeable or not flags.aligned or not flags.c_contiguous:
-            columns[name] = np.require(values, requirements=("C", "A")).view()
-            columns[name].flags.writeable = False
+    columns = []
+    for name in names:
+        values = frame.columns[name]
+        if name in frame.undefined:
+            rows = frame.undefined[name]
+            values = values.copy()
+            values[rows] = frame.columns["ts_recv"][rows] if name == "ts_event" else NULL
+        elif not (values.flags.c_contiguous and values.flags.aligned):
+            values = values.copy()
+        if name == "order_id" or values.flags.writeable:
+            values = values.view(np.int64 if name == "order_id" else values.dtype)
+            values.flags.writeable = False
+        columns.append(values)
     return columns

@@ -206,10 +206,11 @@ def add_to_run(a: Arrays, slot: int, row: int, ts: int, side: int, price: int, s
 
 
 @inlined
-def rest(a: Arrays, slot: int, row: int, action: int, side: int, key: int, size: int, order_id: int) -> None:
+def rest(
+    a: Arrays, slot: int, row: int, is_live: bool, action: int, side: int, key: int, size: int, order_id: int
+) -> None:
     """Apply A or M: the order rests with this side, price and size, whether it was known or not."""
     orders = a.orders
-    is_live = a.symbols[slot, EVENT] == LIVE
     place = place_of(a, order_id, slot)
     order = order_at(a.table, place)
     if order < 0:
@@ -232,14 +233,13 @@ def rest(a: Arrays, slot: int, row: int, action: int, side: int, key: int, size:
 
 
 @inlined
-def cancel(a: Arrays, slot: int, row: int, size: int, order_id: int) -> None:
+def cancel(a: Arrays, slot: int, row: int, is_live: bool, size: int, order_id: int) -> None:
     """Apply C: take `size`, or all where it is not defined (NULL), from an order."""
     orders = a.orders
     order = find(a, order_id, slot)
     if order < 0:
         a.sums[row, REASONS] |= IS_UNKNOWN_ORDER
         return
-    is_live = a.symbols[slot, EVENT] == LIVE
     if is_live:
         touch(a, order, slot)
     old_size = orders[order, ORDER_SIZE]
@@ -323,9 +323,11 @@ def take_mbo(
         row = a.symbols[slot, EVENT_ROW]
         size = sizes[i]
         if rests:
-            rest(a, slot, row, action, side, prices[i] if side == 0 else -prices[i], size, order_ids[i])
+            rest(
+                a, slot, row, not is_snapshot, action, side, prices[i] if side == 0 else -prices[i], size, order_ids[i]
+            )
         elif action == CANCEL:
-            cancel(a, slot, row, size, order_ids[i])
+            cancel(a, slot, row, not is_snapshot, size, order_ids[i])
         elif action == TRADED:
             if size != NULL:
                 add_volume(a, slot, row, side_letters[i], size)
