@@ -9,10 +9,10 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import aiohttp
 import orjson
@@ -31,6 +31,7 @@ from tapeline_cli.supervisor import Child, Supervisor, failure
 _NAMESPACE: Final = "demo"
 _STREAM: Final = "TAPELINE.SIM/NQ.FUT"
 _READY_TIMEOUT_S: Final = 120.0
+_POLL_S: Final = 0.1
 _TABLE_EVERY_S: Final = 0.25
 _LINE_EVERY_S: Final = 2.0
 _MOST_LATENCIES: Final = 200_000
@@ -100,11 +101,13 @@ async def _run(seconds: float | None, seed: int) -> None:
             {"TAPELINE_PROCESSOR_HEALTH_PORT": health.rpartition(":")[2]},
         )
         _say("starts the processor (the first start compiles its kernels)")
-        await _ready(processor, health)
+        await _ready(processor, health, stop)
+        _say("starts the market")
         replay = await _start_market(supervisor, seed)
-        _say("the market is open; Ctrl-C ends it" if seconds is None else f"the market is open for {seconds:g} s")
         watching = asyncio.create_task(asyncio.to_thread(_watch, stop, seen, board))
         ended = asyncio.create_task(supervisor.first_end())
+        await _first_row(seen, stop, ended, watching)
+        _say("the market is open; Ctrl-C ends it" if seconds is None else f"the market is open for {seconds:g} s")
         await _show(stop, ended, watching, board, seen, seconds)
         stop.set()
         await watching
@@ -130,20 +133,27 @@ async def _start_market(supervisor: Supervisor, seed: int) -> Child:
     return replay
 
 
-async def _ready(processor: Child, health: str) -> None:
+async def _ready(processor: Child, health: str, stop: asyncio.Event) -> None:
     deadline_s = time.monotonic() + _READY_TIMEOUT_S
     async with aiohttp.ClientSession() as http:
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and not stop.is_set():
             if processor.process.returncode is not None:
                 raise failure(processor)
-            try:
+            with suppress(aiohttp.ClientError):
                 async with http.get(f"{health}/readyz") as answer:
                     if answer.status == 200:
                         return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-    raise Retryable(f"the processor was not ready within {_READY_TIMEOUT_S:g} s; see {processor.log}")
+            await asyncio.sleep(_POLL_S)
+    if not stop.is_set():
+        raise Retryable(f"the processor was not ready within {_READY_TIMEOUT_S:g} s; see {processor.log}")
+
+
+async def _first_row(seen: Seen, stop: asyncio.Event, *ends: asyncio.Future[Any]) -> None:
+    deadline_s = time.monotonic() + _READY_TIMEOUT_S
+    while not (seen.rows or stop.is_set() or any(end.done() for end in ends)):
+        if time.monotonic() > deadline_s:
+            raise Retryable(f"no row came within {_READY_TIMEOUT_S:g} s; see {state_folder() / 'demo'}")
+        await asyncio.sleep(_POLL_S)
 
 
 async def _show(

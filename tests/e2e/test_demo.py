@@ -86,7 +86,7 @@ def await_line(process: subprocess.Popen[str], text: str) -> None:
 
 def test_ctrl_c_ends_it_and_leaves_nothing(environment: dict[str, str]) -> None:
     process = start(environment)
-    await_line(process, "from tick to row")
+    await_line(process, "the market is open")
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
