@@ -135,17 +135,16 @@ def seek_segment(a: Arrays, ts: int) -> None:
 def enter_session(a: Arrays, slot: int, ts: int) -> None:
     """Find the session of the event at `ts`, and whether the instrument trades; begin the day's delta with its day.
 
-    The answers hold up to the next window, session or status: until then `begin_event` need not ask again.
+    The answers hold up to the next window, session or status: until then `begin_event` need not ask again. (A status
+    holds to the end of a session, never to a moment within one.)
     """
     symbols, flow = a.symbols, a.flow
     if not flow[SEGMENT_FROM] <= ts < flow[SEGMENT_TO]:
         seek_segment(a, ts)
     day = flow[SEGMENT_DAY]
-    until = flow[SEGMENT_TO]
     trading = day != NO_DAY
     if symbols[slot, STATUS] != NO_STATUS and ts < symbols[slot, STATUS_UNTIL]:
         trading = symbols[slot, STATUS] == 1
-        until = min(until, symbols[slot, STATUS_UNTIL])
     if day != NO_DAY and (symbols[slot, CUMULATIVE_DAY] == NONE or day > symbols[slot, CUMULATIVE_DAY]):
         symbols[slot, CUMULATIVE] = 0
         symbols[slot, CUMULATIVE_DAY] = day
@@ -157,7 +156,7 @@ def enter_session(a: Arrays, slot: int, ts: int) -> None:
     symbols[slot, EVENT_SEGMENT] = flow[SEGMENT_FROM]
     symbols[slot, CONTEXT] = context
     symbols[slot, FAST_FROM] = max(symbols[slot, FAST_FROM], flow[SEGMENT_FROM])
-    symbols[slot, FAST_TO] = min(symbols[slot, FAST_TO], until)
+    symbols[slot, FAST_TO] = min(symbols[slot, FAST_TO], flow[SEGMENT_TO])
 
 
 @inlined

@@ -41,6 +41,22 @@ def test_a_hundred_thousand_levels(order: str) -> None:
     assert row["cancelled_bid"] == sum(1 + price % 7 for price in prices if price > 10 and price % 100)
 
 
+def test_sides_of_many_books_grow_side_by_side() -> None:
+    symbols = ("ESH4", "ESM4", "NQH4")
+    prices = list(range(1, 3_001))
+    random.Random(2).shuffle(prices)
+    records: list[tuple[Any, ...]] = [(T0, "R", "N", None, 0, 0, LAST, 0, symbol) for symbol in range(3)]
+    for price in prices:
+        for symbol in range(3):
+            records.append((T0, "A", "B", price, 1 + price % (5 + symbol), price, LAST, 0, symbol))
+            records.append((T0, "A", "A", 10_000 - price, 1 + price % (8 + symbol), 10_000 + price, LAST, 0, symbol))
+    rows = closed(always(), [mbo_frame(records, symbols=symbols)])
+    for symbol, row in enumerate(rows):
+        bids = sum(1 + price % (5 + symbol) for price in range(2_996, 3_001))
+        asks = sum(1 + price % (8 + symbol) for price in range(2_996, 3_001))
+        assert row["depth_imbalance_5"] == round((bids - asks) / (bids + asks), 9)
+
+
 def test_a_million_orders() -> None:
     count = 1_000_000
     state = always()

@@ -338,6 +338,16 @@ def test_the_first_event_after_a_halt_only_sets_the_previous_top() -> None:
     assert value(row, "order_flow_imbalance", "reasons") == (2, [])
 
 
+def test_a_halt_counts_from_the_next_event_within_the_window() -> None:
+    frames = [
+        mbo_frame([*snapshot(), add(T0, 10)]),
+        status_frame([(T0 + 1, "N")]),
+        mbo_frame([add(T0 + 2, 11)], frame=1),
+    ]
+    (row,) = closed(always(), frames)
+    assert value(row, "reasons", "order_flow_imbalance") == (["not_trading"], 0)
+
+
 def test_time_does_not_count_in_a_halt() -> None:
     frames = [
         mbo_frame([*snapshot(), add(T0, 10, 20)]),

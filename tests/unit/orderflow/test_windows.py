@@ -121,6 +121,37 @@ def test_longer_windows_are_the_sum_of_shorter_ones() -> None:
     assert [len(by_length[length]) for length in EVERY_LENGTH] == [740, 74, 8, 2]
 
 
+def test_what_is_counted_in_short_windows_is_counted_in_long_ones() -> None:
+    records = [(T0 + i * 40 * MS, "M", "AB"[i % 2], 100 + i, 1 + i, i, LAST) for i in range(100)]
+    records += [(T0 + 4 * S + i * 40 * MS, "M", "AB"[i % 2], 100 + i % 7, 9, i, LAST) for i in range(100)]
+    records += [
+        (T0 + 8 * S + i * 40 * MS, "CFTTM"[i % 5], "AB"[i % 2], 150 + i % 3, 2, i, LAST * (i % 2)) for i in range(400)
+    ]
+    rows = closed(always(), [mbo_frame([(T0, "R", "N", None, 0, 0, LAST), *records])], None)
+    names = [f"{flow}_{side}" for flow in ("added", "cancelled", "replaced", "filled") for side in ("bid", "ask")]
+    names += ["buy_volume", "sell_volume", "sweeps_buy", "sweeps_sell", "sweep_volume", "modify_unknown_count"]
+    sums = [
+        {name: sum(row[name] for row in rows if row["window_ms"] == length) for name in names}
+        for length in EVERY_LENGTH
+    ]
+    assert sums[1:] == sums[:1] * 3
+    assert all(sums[0][name] > 0 for name in names if not name.startswith("sweep"))
+
+
+def test_time_counts_for_the_window_that_it_falls_into() -> None:
+    """A queue of 3:1 from 0 to 950 ms, then 1:3."""
+    book = [(T0, "A", "B", 100, 3, 1, 32), (T0, "A", "A", 110, 1, 2, 32 | LAST), (T0, "N", "N", None, 0, 0, LAST)]
+    turn = [(T0 + 950 * MS, "C", "B", 100, 2, 1, 0), (T0 + 950 * MS, "A", "A", 110, 2, 3, LAST)]
+    rows = closed(always(), [mbo_frame([*book, *turn])], None)
+    assert [(row["window_ms"], row["queue_imbalance_time_weighted"]) for row in rows] == [
+        (100, 0.5),
+        (100, 0),
+        (1_000, 0.45),
+        (10_000, round((0.5 * 950 - 0.5 * 9_050) / 10_000, 9)),
+        (60_000, round((0.5 * 950 - 0.5 * 59_050) / 60_000, 9)),
+    ]
+
+
 def test_an_unfinished_event_ends_when_the_watermark_closes_its_window() -> None:
     symbols = ("ESH4", "ESM4")
     frame = mbo_frame([buy(T0, 3, flags=0), buy(T0 + S, symbol=1), buy(T0, 4)], symbols=symbols)
