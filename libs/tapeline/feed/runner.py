@@ -116,7 +116,7 @@ class Runner:
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
-            # Each session has waited for its deliveries, so that what is left now is given up.
+            # Deliveries were waited for, so that what is left now is given up.
             undelivered = await publisher.close(0.0)
             if self._watch is not None:
                 self._watch.close()
@@ -124,11 +124,22 @@ class Runner:
             raise self._too_late(undelivered)
 
     async def _run_sessions(self, publisher: Publisher) -> None:
-        async with aclosing(self._each(self._source.sessions())) as sessions:
-            async for session in sessions:
-                await self._run_session(session, publisher)
+        try:
+            async with aclosing(self._each(self._source.sessions())) as sessions:
+                async for session in sessions:
+                    await self._run_session(session, publisher)
+        finally:
+            await self._deliver(publisher)
         if self._failure is not None:
             raise self._failure
+
+    async def _deliver(self, publisher: Publisher) -> None:
+        """Wait for all deliveries, and leave cursors that say so."""
+        await self._flush(publisher)
+        now_s = self._clock_ns() / 1e9
+        for claimed in self._claimed.values():
+            await claimed.cursors.write(now_s)
+        await self._flush(publisher)
 
     async def _run_session(self, session: Session, publisher: Publisher) -> None:
         name = self._new_session()
@@ -153,7 +164,7 @@ class Runner:
             writer = self._writers[item.stream]
             if isinstance(item, Ticks):
                 await writer.add(item, now_ns)
-                await writer.write_cursor(now_ns / 1e9)
+                await self._write_cursor(item.stream, now_ns / 1e9)
             else:
                 await writer.vendor_time(item.at_ns, now_ns)
             self._waiting.set()
@@ -210,10 +221,6 @@ class Runner:
                 for heartbeat in writer.heartbeats(now_ns):
                     await self._tell(publisher, heartbeat)
                 await self._tell(publisher, self._event("disconnected", stream, writer.identity, reason))
-            await self._flush(publisher)
-            for writer in writers.values():
-                await writer.write_cursor(now_ns / 1e9, always=True)
-            await self._flush(publisher)
 
     async def _flush(self, publisher: Publisher) -> None:
         undelivered = await publisher.flush(self._settings.flush_timeout_s)
@@ -258,7 +265,8 @@ class Runner:
                 for writer in self._writers.values():
                     for heartbeat in writer.heartbeats(now_ns):
                         await self._tell(publisher, heartbeat)
-                    await writer.write_cursor(now_ns / 1e9)
+                for stream in self._claimed:
+                    await self._write_cursor(stream, now_ns / 1e9)
 
     async def _or_fail(self, duty: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -294,6 +302,11 @@ class Runner:
                 task.cancel()
                 await asyncio.wait((task,))
         return None if task.cancelled() else task.result()
+
+    async def _write_cursor(self, stream: str, now_s: float) -> None:
+        cursors = self._claimed[stream].cursors
+        if cursors.due(now_s):
+            await cursors.write(now_s)
 
     async def _tell(self, publisher: Publisher, event: FeedEvent) -> None:
         await publisher.publish(namespaced(EVENTS_TOPIC), event.key, encode_event(event))

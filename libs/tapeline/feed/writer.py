@@ -1,4 +1,4 @@
-"""Writes one claimed stream to the tape: frames, clocks and cursors in order, and what its heartbeats say."""
+"""Writes one claimed stream to the tape: frames and clocks in order, and what its heartbeats say."""
 
 from __future__ import annotations
 
@@ -116,11 +116,6 @@ class StreamWriter:
         if complete and self.identity.origin == "saved":
             newest = {kind: lane.pulse.ts_event for kind, lane in self._lanes.items()}
             await self._clock({kind: all_closed_ns(at_ns) for kind, at_ns in newest.items() if at_ns}, now_ns)
-
-    async def write_cursor(self, now_s: float, *, always: bool = False) -> None:
-        """Publish the stream's cursor when it is due. Raises Fenced where another producer has taken it over."""
-        if always or self._cursors.due(now_s):
-            await self._cursors.write(now_s)
 
     def heartbeats(self, now_ns: int) -> list[FeedEvent]:
         """Return one heartbeat per kind, about the time since the last ones."""
