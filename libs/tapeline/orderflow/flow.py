@@ -34,7 +34,7 @@ from tapeline.orderflow.layout import (
 from tapeline.orderflow.marks import close_all, lose, set_gap, set_status, take_clock
 from tapeline.orderflow.pressure import take_l1, take_mbo, take_trades
 from tapeline.orderflow.rows import RowBuffer, RowWriter
-from tapeline.orderflow.state import new_arrays, with_more_levels, with_more_orders, with_more_prints, with_slot
+from tapeline.orderflow.state import clear, new_arrays, with_more_levels, with_more_orders, with_more_prints, with_slot
 
 KINDS: Final = {"mbo": MBO, "l1": L1, "trade": TRADE}
 CLASSES_IN_SCOPE: Final = "F?"
@@ -70,14 +70,13 @@ class Flow:
         self.has_loss = False
         self._number = KINDS[kind]
         self._windows_ms = windows_ms
-        self._sessions = sessions
         self._marks = marks
         self._buffer = buffer
-        self._reset()
+        self.arrays = new_arrays(np.array(windows_ms, dtype=np.int64) * 1_000_000, sessions)
+        self._forget_symbols()
 
-    def _reset(self) -> None:
+    def _forget_symbols(self) -> None:
         self.slots: dict[str, int] = {}
-        self.arrays = new_arrays(np.array(self._windows_ms, dtype=np.int64) * 1_000_000, self._sessions)
         self._writer = RowWriter(self._windows_ms, self._buffer)
         self._frame_slots: dict[tuple[tuple[str, ...], str], Int64s] = {}
 
@@ -129,7 +128,7 @@ class Flow:
 
     def restore(self, symbols: Sequence[str], arrays: Arrays) -> None:
         """Take over the slots and arrays of a packed state."""
-        self._reset()
+        self._forget_symbols()
         self.arrays = arrays
         for slot, symbol in enumerate(symbols):
             self.slots[symbol] = slot
@@ -215,7 +214,8 @@ class Flow:
         self.drain()
         close_all(self.arrays, self._number)
         self.drain()
-        self._reset()
+        clear(self.arrays)
+        self._forget_symbols()
         self.has_loss = False
 
     # -- rows --------------------------------------------------------------------------------------------------------

@@ -95,13 +95,8 @@ def zeros(*shape: int, dtype: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
 
 def new_arrays(windows_ns: Int64s, sessions: Int64s) -> Arrays:
     """Return the state before anything happened."""
-    flow = zeros(FLOW_WIDTH)
-    flow[WATERMARK] = NULL
-    flow[NEXT_DEADLINE] = NONE
-    flow[[ORDERS_FREE, PRINTS_FREE]] = END
-    flow[[SEGMENT_FROM, SEGMENT_TO]] = 0
-    return Arrays(
-        flow=flow,
+    a = Arrays(
+        flow=zeros(FLOW_WIDTH),
         symbols=zeros(0, SYMBOL_WIDTH),
         standing=zeros(0, WEIGHTS_WIDTH, dtype=np.float64),
         sums=zeros(0, SUMS_WIDTH),
@@ -114,6 +109,18 @@ def new_arrays(windows_ns: Int64s, sessions: Int64s) -> Arrays:
         windows_ns=windows_ns,
         sessions=sessions,
     )
+    clear(a)
+    return a
+
+
+def clear(a: Arrays) -> None:
+    """Forget everything but keep the room: what comes next will likely need as much."""
+    a.flow[:] = 0
+    a.flow[WATERMARK] = NULL
+    a.flow[NEXT_DEADLINE] = NONE
+    a.flow[[ORDERS_FREE, PRINTS_FREE]] = END
+    for array in (a.symbols, a.standing, a.sums, a.weights, a.table):
+        array[:] = 0
 
 
 def new_table(orders: int) -> Int64s:

@@ -237,12 +237,12 @@ def enter_windows(a: Arrays, slot: int, ts: int, kind: int) -> None:
     event_level = levels
     for level in range(levels - 1, -1, -1):
         row = first + level
-        length = a.windows_ns[level]
-        start = ts // length * length
-        end = start + length
         if a.sums[row, START] != NULL:
             is_late = ts < a.sums[row, START]
         else:
+            length = a.windows_ns[level]
+            start = ts // length * length
+            end = start + length
             is_late = end <= a.symbols[slot, LATEST] or end + CLOSE_AFTER_NS <= a.flow[WATERMARK]
             if not is_late:
                 weigh(a, slot, start, row + 1)
