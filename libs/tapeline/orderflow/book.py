@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from tapeline.orderflow.compiled import inlined, kernel, move_rows
 from tapeline.orderflow.layout import (
     BID_LEVELS,
@@ -33,7 +35,6 @@ from tapeline.orderflow.layout import (
 _GOLDEN: Final = -7_046_029_254_386_353_131  # 2^64 / golden ratio, as int64
 _ROW: Final = 0xFFFF_FFFF
 _TAG: Final = ~_ROW
-_LINEAR_STEPS: Final = 4
 
 
 @inlined
@@ -62,12 +63,6 @@ def place_of(a: Arrays, order_id: int, slot: int) -> int:
 def order_at(table: Int64s, place: int) -> int:
     """Return the row of the order at a place of the table, -1 where the place is free."""
     return int(table[place] & _ROW) - 1
-
-
-@inlined
-def find(a: Arrays, order_id: int, slot: int) -> int:
-    """Return the row of an order of the symbol, or -1."""
-    return order_at(a.table, place_of(a, order_id, slot))
 
 
 @inlined
@@ -169,16 +164,12 @@ def change_level(a: Arrays, slot: int, side: int, key: int, change: int) -> None
     length = a.symbols[slot, at + 1]
     last = offset + length - 1
     i = last
-    stop = max(offset, last - _LINEAR_STEPS)
-    while i >= stop and levels[i, 0] > key:
-        i -= 1
-    if i < stop and i >= offset:
-        # Most books have an order at every price near the best: count steps before searching.
-        guess = last - (levels[last, 0] - key) // a.symbols[slot, PRICE_STEP]
-        if offset <= guess <= last and levels[guess, 0] == key:
-            i = guess
-        else:
-            low, high = offset, i + 1  # the first of [offset, i] that is above key
+    if length > 0 and key < levels[last, 0]:
+        # Most books have an order at every price near the best: to count steps from there takes no search.
+        steps = np.uint64(levels[last, 0] - key) // np.uint64(a.symbols[slot, PRICE_STEP])
+        i = last - np.int64(steps)
+        if i < offset or i > last or levels[i, 0] != key:
+            low, high = offset, last + 1  # the first that is above key
             while low < high:
                 middle = (low + high) >> 1
                 if levels[middle, 0] > key:

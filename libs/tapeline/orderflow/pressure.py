@@ -43,7 +43,6 @@ from tapeline.model.columns import F_LAST, F_MAYBE_BAD_BOOK, F_SNAPSHOT
 from tapeline.orderflow.book import (
     change_level,
     clear_book,
-    find,
     free_order,
     has_level_room,
     new_order,
@@ -206,17 +205,9 @@ def add_to_run(a: Arrays, slot: int, row: int, ts: int, side: int, price: int, s
 
 
 @inlined
-def rest(
-    a: Arrays, slot: int, row: int, is_live: bool, action: int, side: int, key: int, size: int, order_id: int
-) -> None:
-    """Apply A or M: the order rests with this side, price and size, whether it was known or not."""
+def set_order(a: Arrays, slot: int, order: int, is_live: bool, side: int, key: int, size: int) -> None:
+    """Let an order rest with this side, price and size, and its levels with it; 0 takes it away."""
     orders = a.orders
-    place = place_of(a, order_id, slot)
-    order = order_at(a.table, place)
-    if order < 0:
-        if action == MODIFY:
-            a.sums[row, MODIFY_UNKNOWN] += 1
-        order = new_order(a, order_id, slot, place)
     if is_live:
         touch(a, order, slot)
     owner = orders[order, ORDER_OWNER]
@@ -229,24 +220,6 @@ def rest(
         old_size = 0
     change_level(a, slot, side, key, size - old_size)
     if size == 0 and not is_live:
-        free_order(a, order, slot)
-
-
-@inlined
-def cancel(a: Arrays, slot: int, row: int, is_live: bool, size: int, order_id: int) -> None:
-    """Apply C: take `size`, or all where it is not defined (NULL), from an order."""
-    orders = a.orders
-    order = find(a, order_id, slot)
-    if order < 0:
-        a.sums[row, REASONS] |= IS_UNKNOWN_ORDER
-        return
-    if is_live:
-        touch(a, order, slot)
-    old_size = orders[order, ORDER_SIZE]
-    gone = old_size if size == NULL else min(size, old_size)
-    orders[order, ORDER_SIZE] = old_size - gone
-    change_level(a, slot, orders[order, ORDER_OWNER] & 1, orders[order, ORDER_KEY], -gone)
-    if old_size == gone and not is_live:
         free_order(a, order, slot)
 
 
@@ -294,27 +267,25 @@ def take_mbo(
         if a.flow[ROWS_USED] > limit:
             a.flow[POSITION] = i
             return NEED_ROWS
-        if slot < 0:
-            if not is_snapshot:
-                advance_watermark(a, ts, MBO)
-            continue
         side = 0 if side_letters[i] == BUYER else 1
         rests = action in (ADD, MODIFY) and prices[i] != NULL and sizes[i] != NULL and side_letters[i] != NOBODY
-        if rests:
-            if a.flow[ORDERS_FREE] < 0 and a.flow[ORDERS_USED] == len(a.orders):
+        if slot >= 0:
+            if rests:
+                if a.flow[ORDERS_FREE] < 0 and a.flow[ORDERS_USED] == len(a.orders):
+                    a.flow[POSITION] = i
+                    return NEED_ORDERS
+                if not has_level_room(a, slot, side):
+                    a.flow[POSITION] = i
+                    return NEED_LEVELS
+            elif action == TRADED and a.flow[PRINTS_FREE] < 0 and a.flow[PRINTS_USED] == len(a.prints):
                 a.flow[POSITION] = i
-                return NEED_ORDERS
-            if not has_level_room(a, slot, side):
-                a.flow[POSITION] = i
-                return NEED_LEVELS
-        elif action == TRADED and a.flow[PRINTS_FREE] < 0 and a.flow[PRINTS_USED] == len(a.prints):
-            a.flow[POSITION] = i
-            return NEED_PRINTS
-
-        if ends_before(a, slot, ts, is_snapshot):
-            end_open_event(a, slot, MBO)
+                return NEED_PRINTS
+            if ends_before(a, slot, ts, is_snapshot):
+                end_open_event(a, slot, MBO)
         if not is_snapshot:
             advance_watermark(a, ts, MBO)
+        if slot < 0:
+            continue
         if a.symbols[slot, EVENT] == NO_EVENT:
             if is_snapshot:
                 begin_snapshot(a, slot, action, MBO)
@@ -322,19 +293,28 @@ def take_mbo(
                 begin_event(a, slot, ts, MBO)
         row = a.symbols[slot, EVENT_ROW]
         size = sizes[i]
-        if rests:
-            rest(
-                a, slot, row, not is_snapshot, action, side, prices[i] if side == 0 else -prices[i], size, order_ids[i]
-            )
-        elif action == CANCEL:
-            cancel(a, slot, row, not is_snapshot, size, order_ids[i])
+        place = place_of(a, order_ids[i], slot)
+        order = order_at(a.table, place)
+        if rests or action == CANCEL:
+            key = prices[i] if side == 0 else -prices[i]
+            if action == CANCEL:
+                if order >= 0:
+                    side, key = a.orders[order, ORDER_OWNER] & 1, a.orders[order, ORDER_KEY]
+                    size = 0 if size == NULL else max(0, a.orders[order, ORDER_SIZE] - size)
+                else:
+                    a.sums[row, REASONS] |= IS_UNKNOWN_ORDER
+            elif order < 0:
+                if action == MODIFY:
+                    a.sums[row, MODIFY_UNKNOWN] += 1
+                order = new_order(a, order_ids[i], slot, place)
+            if order >= 0:
+                set_order(a, slot, order, not is_snapshot, side, key, size)
         elif action == TRADED:
             if size != NULL:
                 add_volume(a, slot, row, side_letters[i], size)
                 if order_ids[i] != 0 and side_letters[i] != NOBODY:
                     add_print(a, slot, row, side_letters[i], prices[i], size, order_ids[i])
         elif action == FILL:
-            order = find(a, order_ids[i], slot)
             if order >= 0 and size != NULL and not is_snapshot:
                 touch(a, order, slot)
                 a.orders[order, ORDER_FILLS] += size
