@@ -32,7 +32,8 @@ log = get_logger("processor")
 
 GROUP = "tapeline-processor"
 
-_ROWS_BATCH_BYTES = 512 << 10
+_ROWS_BATCH_BYTES = 2 << 20
+"""Several frames' rows, so that what is handed over while a request is under way goes with the next one."""
 _MAX_REQUEST_BYTES = 4 << 20
 _STOP_TIMEOUT_S = 1.0
 
