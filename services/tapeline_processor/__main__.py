@@ -11,6 +11,7 @@ from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.topics import Topic, checkpoint_topic, load_topics, verify_topics
 from tapeline.errors import Misconfigured, TapelineError, TopicMismatch
 from tapeline.ops.logs import configure_logs, get_logger
+from tapeline.ops.memory import keep_freed_memory
 from tapeline_processor.settings import ProcessorSettings
 
 
@@ -38,6 +39,7 @@ def _run(settings: ProcessorSettings) -> None:
     # Faust and numba take a second to import, which --help and a wrong setting need not cost.
     from tapeline_processor.app import run
 
+    keep_freed_memory()
     topics = {namespaced(name): namespaced(checkpoint_topic(name)) for name in inputs}
     asyncio.run(run(settings, servers=servers, topics=topics))
 

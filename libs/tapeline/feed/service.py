@@ -11,6 +11,7 @@ from tapeline.feed.source import FeedSettings, Source
 from tapeline.feed.writer import Totals
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
+from tapeline.ops.memory import keep_freed_memory
 
 log = get_logger("service")
 
@@ -20,6 +21,7 @@ async def serve(source: Source, settings: FeedSettings, totals: Totals) -> None:
 
     A signal stops reading; everything read before is delivered. Raises what `Runner.run` raises.
     """
+    keep_freed_memory()
     runner = Runner(source, settings, bootstrap_servers(), totals)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
