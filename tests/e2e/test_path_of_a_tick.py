@@ -117,8 +117,18 @@ async def test_a_tick_passes_the_steps_in_order(
         worker.stop()
         await working
     assert sum(totals.ticks.values()) > 1_000
+    told = await asyncio.to_thread(run_the_readme_s_python)
+    assert len(told["ticks"]["price"]) == sum(totals.ticks.values())
+    assert (rows["symbol"], rows["window_start"], rows["order_flow_imbalance"]) in told["imbalance"]
     assert rows["symbol"] == "NQH7"
     assert footprints.passed == len(path), f"no tick came to {path[footprints.passed]}"
+
+
+def run_the_readme_s_python() -> dict[str, Any]:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102
+    return names
 
 
 def first_row(bootstrap: str) -> dict[str, Any]:
