@@ -47,8 +47,8 @@ async def measure(broker: Broker, file: TicksFile, ticks: int) -> EndToEnd:
     The time is that from the broker's appending of the first tick frame to that of the last pressure row; checkpoints
     and windows are on and all settings are the defaults. Two passes before it load the processor's kernels, those for
     the begin of another session as well. Every tick must have been applied, and rows must have come, or the run fails.
-    Memory is VmRSS, looked at 20 times a second from the first frame on; it grows by the median of the last third less
-    that of the first.
+    Memory is VmRSS, looked at 20 times a second from the first frame on; `Watched.growth_mb`
+    says what it grows by.
     """
     passes = file.passes(ticks)
     with fresh_namespace(broker), Log(broker.servers, "tapeline-bench") as log:

@@ -165,8 +165,12 @@ class Watched:
         return max(mb for _, mb, _ in self.looks)
 
     def growth_mb(self, since_s: float) -> float:
-        """Return the median resident memory of the last third of the looks since then, less the first third's."""
+        """Return the median resident memory of the last third of the looks since then, less the first third's.
+
+        The first fifth is left out: queues fill meanwhile.
+        """
         sizes = [mb for at, mb, _ in self.looks if at >= since_s]
+        sizes = sizes[len(sizes) // 5 :]
         third = max(1, len(sizes) // 3)
         return median(sizes[-third:]) - median(sizes[:third])
 

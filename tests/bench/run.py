@@ -49,7 +49,7 @@ class Size:
     warms_broker: bool
 
 
-FULL = Size(ticks=5_000_000, messages=60_000, live_s=20.0, kernel_passes=50, warms_broker=True)
+FULL = Size(ticks=10_000_000, messages=60_000, live_s=20.0, kernel_passes=50, warms_broker=True)
 QUICK = Size(ticks=500_000, messages=10_000, live_s=4.0, kernel_passes=5, warms_broker=False)
 
 
@@ -164,7 +164,7 @@ def notes(measured: Measured, runs: int) -> list[str]:
         "plain Faust and Quix Streams: a topic filled before, start and producer not counted, state in plain Python",
         "tick to row: from the arrival of the first tick of the frame that closes a window to the broker's time of its "
         "row",
-        "memory: largest VmRSS; growth: median of a run's last third less its first third's, after warming up",
+        "memory: largest VmRSS; growth: median of a run's last third less its first third's, once queues could fill",
     ]
     if measured.end_to_end:
         last = measured.end_to_end
