@@ -37,7 +37,7 @@ class ProcessorSettings(ServiceSettings):
     fetch_partition_bytes: int = Field(1 << 20, ge=64 << 10, le=64 << 20)
     """Most bytes per partition and fetch; as much is held per assigned partition that is behind."""
 
-    buffered_frames: int = Field(16, ge=1, le=4_096)
+    buffered_frames: int = Field(32, ge=1, le=4_096)
     """Frames read ahead per topic; when they are all waiting, reading stops."""
 
     linger_ms: int = Field(2, ge=0, le=1_000)
