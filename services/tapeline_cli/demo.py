@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +24,7 @@ from tapeline.bus.log import Log
 from tapeline.bus.topics import apply_topics, load_topics
 from tapeline.errors import Retryable
 from tapeline_cli.board import Board
-from tapeline_cli.local_broker import LocalBroker, state_folder
+from tapeline_cli.local_broker import LocalBroker, any_free_port, state_folder
 from tapeline_cli.supervisor import Child, Supervisor, failure
 
 _NAMESPACE: Final = "demo"
@@ -94,7 +93,7 @@ async def _run(seconds: float | None, seed: int) -> None:
         loop.add_signal_handler(number, stop.set)
     seen, board = Seen(), Board()
     async with Supervisor(state_folder() / "demo") as supervisor:
-        health = f"http://127.0.0.1:{_free_port()}"
+        health = f"http://127.0.0.1:{any_free_port()}"
         processor = await supervisor.start(
             "processor",
             [sys.executable, "-m", "tapeline_processor"],
@@ -212,12 +211,6 @@ def _published(replay: Child) -> str:
         return ""
     report = orjson.loads(lines[-1])
     return f"{report['ticks']:,} ticks in {report['frames']:,} frames, "
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _say(text: str) -> None:

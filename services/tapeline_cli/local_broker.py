@@ -141,7 +141,7 @@ class LocalBroker:
         fetch_jars(self.jars)
         port = self._free_port()
         self._properties.write_text(
-            PROPERTIES.format(host=_HOST, port=port, controller_port=_any_free_port(), data=self._data)
+            PROPERTIES.format(host=_HOST, port=port, controller_port=any_free_port(), data=self._data)
         )
         run = [str(java), f"-Xmx{HEAP_MB}m", *_LOGGING, "-cp", f"{self.jars}/*"]
         with self.log.open("wb") as log:
@@ -191,7 +191,7 @@ class LocalBroker:
             before = re.search(r"^listeners=PLAINTEXT://[\d.]+:(\d+)", self._properties.read_text(), re.MULTILINE)
             if before and _is_free(int(before[1])):
                 return int(before[1])
-        return USUAL_PORT if _is_free(USUAL_PORT) else _any_free_port()
+        return USUAL_PORT if _is_free(USUAL_PORT) else any_free_port()
 
     def _write(self, state: BrokerState) -> BrokerState:
         partial = self._state_file.with_suffix(".partial")
@@ -249,7 +249,8 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _any_free_port() -> int:
+def any_free_port() -> int:
+    """Return a port of loopback that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

@@ -17,7 +17,6 @@ EVENT_LOOP_DELAY_SECONDS: Final = Histogram(
 TICKS: Final = Counter("tapeline_producer_ticks", "Ticks put into frames", ["source", "stream", "kind"])
 FRAMES: Final = Counter("tapeline_producer_frames", "Frames handed to the publisher", ["source", "stream", "kind"])
 SESSIONS: Final = Counter("tapeline_producer_sessions", "Vendor sessions begun", ["source", "stream"])
-GAPS: Final = Counter("tapeline_producer_gaps", "Gaps opened on the tape", ["source", "stream", "reason"])
 
 # Publisher
 PUBLISHED: Final = Counter("tapeline_publisher_delivered", "Messages that Kafka has acknowledged", ["topic"])
