@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tapeline.feed.definition_records import DEFINITION_RECORD, DEFINITION_RECORD_V1, DEFINITION_RECORD_V2
 from tapeline.model.columns import COLUMNS, INT64_MAX, TickKind
 
 Array = npt.NDArray[Any]
@@ -26,8 +27,10 @@ UNDEFINED_SIZE: Final = 2**32 - 1
 UNDEFINED_TIME: Final = -1
 """The unsigned 64-bit maximum, read as a signed number."""
 
-RTYPE_SYMBOL_MAPPING: Final = 0x16
 RTYPE_DEFINITION: Final = 0x13
+RTYPE_ERROR: Final = 0x15
+RTYPE_SYMBOL_MAPPING: Final = 0x16
+RTYPE_SYSTEM: Final = 0x17
 
 # Times are unsigned on the wire; read as int64 they are ready for a frame, and the undefined one is -1.
 _HEADER: Final = {
@@ -120,11 +123,24 @@ _STATISTICS_RECORD_V1: Final = _record(
     update_action=("u1", 56),
     stat_flags=("u1", 57),
 )
-_MAPPING_RECORD: Final = _record(176, stype_out_symbol=("S71", 89))
-_MAPPING_RECORD_V1: Final = _record(80, stype_out_symbol=("S22", 38))
-_DEFINITION_RECORD: Final = _record(520, instrument_class=("S1", 487))
-_DEFINITION_RECORD_V2: Final = _record(400, instrument_class=("S1", 374))
-_DEFINITION_RECORD_V1: Final = _record(360, instrument_class=("S1", 325))
+_MAPPING_RECORD: Final = _record(
+    176,
+    stype_in_symbol=("S71", 17),
+    stype_out_symbol=("S71", 89),
+    start_ts=("<i8", 160),
+    end_ts=("<i8", 168),
+)
+_MAPPING_RECORD_V1: Final = _record(
+    80,
+    stype_in_symbol=("S22", 16),
+    stype_out_symbol=("S22", 38),
+    start_ts=("<i8", 64),
+    end_ts=("<i8", 72),
+)
+_SYSTEM_RECORD: Final = _record(320, msg=("S303", 16), code=("u1", 319))
+_SYSTEM_RECORD_V1: Final = _record(80, msg=("S64", 16))
+_ERROR_RECORD: Final = _record(320, err=("S302", 16), code=("u1", 318), is_last=("u1", 319))
+_ERROR_RECORD_V1: Final = _record(80, err=("S64", 16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +155,7 @@ class Layout:
 def layouts(version: int, *, ts_out: bool) -> dict[int, Layout]:
     """Return the layout per rtype for DBN `version` (1, 2 or 3), with room for `ts_out` where records carry it."""
     v1, before_v3 = version == 1, version < 3
-    definition = _DEFINITION_RECORD_V1 if v1 else _DEFINITION_RECORD_V2 if before_v3 else _DEFINITION_RECORD
+    definition = DEFINITION_RECORD_V1 if v1 else DEFINITION_RECORD_V2 if before_v3 else DEFINITION_RECORD
     by_rtype = {
         0x00: Layout("trades", _TRADE_RECORD, "trade"),
         0x01: Layout("mbp-1", _MBP1_RECORD, "l1"),
@@ -148,9 +164,9 @@ def layouts(version: int, *, ts_out: bool) -> dict[int, Layout]:
         0x12: Layout("status", _STATUS_RECORD, "status"),
         RTYPE_DEFINITION: Layout("definition", definition),
         0x14: Layout("imbalance", _record(112)),
-        0x15: Layout("error", _record(80 if v1 else 320)),
+        RTYPE_ERROR: Layout("error", _ERROR_RECORD_V1 if v1 else _ERROR_RECORD),
         RTYPE_SYMBOL_MAPPING: Layout("symbol-mapping", _MAPPING_RECORD_V1 if v1 else _MAPPING_RECORD),
-        0x17: Layout("system", _record(80 if v1 else 320)),
+        RTYPE_SYSTEM: Layout("system", _SYSTEM_RECORD_V1 if v1 else _SYSTEM_RECORD),
         0x18: Layout("statistics", _STATISTICS_RECORD_V1 if before_v3 else _STATISTICS_RECORD, "statistics"),
         0x20: Layout("ohlcv-1s", _record(56)),
         0x21: Layout("ohlcv-1m", _record(56)),
