@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
-from tests.unit.model.strategies import cursors, feed_events, frames, same
+from tests.unit.model.strategies import cursors, feed_events, frames, same, usages
 
 from tapeline.errors import BadData
 from tapeline.model.codec import decode, encode
@@ -19,6 +19,7 @@ from tapeline.model.columns import COLUMNS, MARK_KINDS
 from tapeline.model.cursors import Cursor, decode_cursor, encode_cursor
 from tapeline.model.events import FeedEvent, decode_event, encode_event
 from tapeline.model.frames import TickFrame
+from tapeline.model.usage import LINES, Usage, decode_usage, encode_usage
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
 GOLDEN: Final = sorted(path for path in (SCHEMAS / "golden").glob("*.json") if not path.name.startswith("pressure"))
@@ -34,10 +35,12 @@ def validator(schema: str) -> Draft202012Validator:
 FRAME: Final = validator("tick-frame.v1")
 CURSOR: Final = validator("cursor.v1")
 EVENT: Final = validator("feed-event.v1")
+USAGE: Final = validator("usage.v1")
 DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] = {
     "tick-frame.v1": (FRAME, decode),
     "cursor.v1": (CURSOR, decode_cursor),
     "feed-event.v1": (EVENT, decode_event),
+    "usage.v1": (USAGE, decode_usage),
 }
 
 
@@ -65,6 +68,18 @@ def test_every_encoded_event_is_accepted_and_comes_back(event: FeedEvent) -> Non
     assert decode_event(value) == event
 
 
+@settings(deadline=None)
+@given(usage=usages())
+def test_every_encoded_usage_is_accepted_and_comes_back(usage: Usage) -> None:
+    value = encode_usage(usage)
+    USAGE.validate(orjson.loads(value))
+    assert decode_usage(value) == usage
+
+
+def test_there_is_a_golden_file_for_each_line_of_usage() -> None:
+    assert {_load(path).get("line") for path in GOLDEN if path.name.startswith("usage")} == set(LINES)
+
+
 def test_there_is_a_golden_file_for_each_kind_of_each_schema() -> None:
     told = {(document["schema"], document.get("kind", document.get("type"))) for document in map(_load, GOLDEN)}
     assert {kind for schema, kind in told if schema == "tick-frame.v1"} == {*COLUMNS, *MARK_KINDS}
@@ -77,7 +92,7 @@ def test_golden_files_are_accepted_and_encode_to_themselves(path: Path) -> None:
     schema, decoder = DECODERS[document["schema"]]
     schema.validate(document)
     value = decoder(orjson.dumps(document))
-    encoder: Any = {TickFrame: encode, Cursor: encode_cursor, FeedEvent: encode_event}[type(value)]
+    encoder: Any = {TickFrame: encode, Cursor: encode_cursor, FeedEvent: encode_event, Usage: encode_usage}[type(value)]
     assert orjson.loads(encoder(value)) == document
 
 
@@ -174,6 +189,7 @@ _TIED: Final = {
     "classes": ("classes", "symbols"),
     "columns": ("columns", "n"),
     "next_offset": ("next_offset", "overlap_from"),
+    "line": ("line", "notional", "fee_micro_usd_per_month"),
 }
 
 

@@ -11,6 +11,7 @@ from tapeline.model.columns import COLUMNS, INT64_MAX, INT64_MIN, TICK_KINDS, Co
 from tapeline.model.cursors import Cursor, LastFrame
 from tapeline.model.events import EVENT_TYPES, FeedEvent
 from tapeline.model.frames import GAP_STATES, GAP_TIMES, ORIGINS, Array, Gap, Resume, TickFrame
+from tapeline.model.usage import LINES, SchemaUse, Usage
 
 MOST_TICKS: Final = 8
 
@@ -144,6 +145,23 @@ def feed_events(draw: st.DrawFn) -> FeedEvent:
         ):
             fields[name] = draw(st.none() | int64s)
     return FeedEvent(type=kind, epoch=draw(counts), at=draw(int64s), **fields)
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usage:
+    """A day's usage of any line that keeps every rule."""
+    line = draw(st.sampled_from(LINES))
+    uses = st.builds(SchemaUse, bytes=counts, price_micro_usd_per_gib=counts, cost_micro_usd=counts)
+    return Usage(
+        source=draw(texts),
+        line=line,
+        day=draw(days),
+        meter=draw(texts),
+        notional=line == "flat",
+        fee_micro_usd_per_month=0 if line == "metered" else draw(counts),
+        **{name: draw(counts) for name in ("requests", "cache_hits", "cache_misses", "saved_micro_usd")},
+        schemas=draw(st.dictionaries(texts, uses, max_size=3)),
+    )
 
 
 def same(left: TickFrame, right: TickFrame) -> bool:
