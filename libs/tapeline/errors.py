@@ -6,6 +6,7 @@
     │   └── DeliveryFailed       Kafka did not take messages; says how many
     ├── Misconfigured        change a setting, install something, grant something
     │   ├── MissingExtra         an optional package is not installed
+    │   ├── Refused              a vendor says no for good: key, entitlement or request
     │   └── TopicMismatch        a topic differs from schemas/topics.yaml
     ├── BadData              the input is wrong: it goes to the dead letters, the stream goes on
     ├── Fenced               another producer has taken the stream over: stop, do not retry
@@ -50,6 +51,12 @@ class Misconfigured(TapelineError):
 
 class MissingExtra(Misconfigured):
     """An optional package that the called part needs is not installed."""
+
+
+class Refused(Misconfigured):
+    """A vendor refuses for good: the key, what it is entitled to, or the request must change."""
+
+    exit_code = 1
 
 
 class TopicMismatch(Misconfigured):

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from tapeline.feed.dbn import DbnBatch, DbnMetadata, Symbology
+from tapeline.feed.dbn import Symbology
+from tapeline.feed.dbn_decoder import DbnBatch, DbnMetadata
 from tapeline.feed.framer import Instrument, Ticks
 from tapeline.model.frames import Array
 

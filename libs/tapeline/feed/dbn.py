@@ -7,7 +7,7 @@ handed on at once; memory is bounded by the buffers below, whatever the length o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,16 +19,9 @@ import zstandard
 from databento_dbn import DBNError, Metadata
 
 from tapeline.errors import BadData, Misconfigured
-from tapeline.feed.dbn_records import (
-    HEADER_BYTES,
-    RTYPE_DEFINITION,
-    RTYPE_SYMBOL_MAPPING,
-    Array,
-    first_fault,
-    layouts,
-    to_columns,
-)
-from tapeline.model.columns import INT64_MAX, INT64_MIN, TickKind
+from tapeline.feed.dbn_decoder import DbnBatch, DbnDecoder, DbnMetadata, OtherRecords
+from tapeline.feed.dbn_records import RTYPE_DEFINITION, RTYPE_SYMBOL_MAPPING
+from tapeline.model.columns import INT64_MAX, INT64_MIN
 
 BUFFER_BYTES: Final = 256 * 1024
 """Records are decoded from a buffer of this size: small enough for the processor's cache, large enough for numpy."""
@@ -36,8 +29,10 @@ BUFFER_BYTES: Final = 256 * 1024
 COMPRESSED_READ_BYTES: Final = 32 * 1024
 MAX_METADATA_BYTES: Final = 256 * 1024 * 1024
 
+HEAD_PREFIX_BYTES: Final = 8
+"""So much of a stream's head tells how long the head is."""
+
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_PREFIX_BYTES: Final = 8
 _NS_PER_S: Final = 1_000_000_000
 
 
@@ -46,39 +41,6 @@ class ByteStream(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill `buffer` with what there is; return the number of bytes, 0 at the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class DbnMetadata:
-    """What the head of a DBN file or stream says. `schema` is None for a live session of several schemas."""
-
-    version: int
-    dataset: str
-    schema: str | None
-    symbols: tuple[str, ...]
-    start: int
-    """ns since the epoch."""
-    ts_out: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DbnBatch:
-    """Consecutive records of one record type and one publisher, as columns.
-
-    `columns` holds those of ``COLUMNS[kind]`` but `symbol`, contiguous, with their dtypes; times are absolute ns.
-    `instrument_id` is uint32, one per row. `undefined` maps a column to the rows (int64) whose value is not defined
-    and stored as 0.
-    """
-
-    kind: TickKind
-    publisher_id: int
-    instrument_id: Array
-    columns: dict[str, Array]
-    undefined: dict[str, Array]
-
-    def __len__(self) -> int:
-        """Number of records, at least 1."""
-        return len(self.instrument_id)
 
 
 @dataclass(slots=True)
@@ -124,9 +86,9 @@ class DbnReader:
         self.instrument_classes: dict[int, str] = {}
         self.passed_over: Counter[str] = Counter()
         self._source = _Source(stream)
-        self._offset = 0
-        self.metadata = self._read_metadata()
-        self._layouts = layouts(self.metadata.version, ts_out=self.metadata.ts_out)
+        head = self._read_head()
+        self.metadata = self._learn(head)
+        self._decoder = DbnDecoder(self.metadata, name, len(head))
 
     @property
     def bytes_read(self) -> int:
@@ -146,84 +108,47 @@ class DbnReader:
             try:
                 count = self._source.readinto(view[filled:])
             except zstandard.ZstdError as error:
-                raise self._bad(filled, f"must be zstd throughout: {error}") from None
+                raise self._no_zstd(self._decoder.position + filled, error) from None
             if count == 0:
                 break
             filled += count
-            used = yield from self._decode(buffer[:filled])
-            self._offset += used
+            begin = self._decoder.position
+            for decoded in self._decoder.decode(buffer[:filled]):
+                if isinstance(decoded, DbnBatch):
+                    yield decoded
+                else:
+                    self._note(decoded)
+            used = self._decoder.position - begin
             buffer[: filled - used] = buffer[used:filled].copy()
             filled -= used
         if filled:
-            raise self._bad(0, f"must hold a whole record, ends after {filled} bytes of it", "the stream was cut")
+            raise self._decoder.fault(
+                f"must hold a whole record, ends after {filled} bytes of it", "the stream was cut"
+            )
         if not self._source.is_complete:
-            raise self._bad(0, "must end with its zstd frame", "the stream was cut")
+            raise self._decoder.fault("must end with its zstd frame", "the stream was cut")
 
-    def _decode(self, data: Array) -> Generator[DbnBatch, None, int]:
-        """Yield the whole records in `data` (uint8); return how many bytes they take."""
-        used = 0
-        while len(data) - used >= HEADER_BYTES:
-            rtype, size = int(data[used + 1]), int(data[used]) * 4
-            layout = self._layouts.get(rtype)
-            if layout is None:
-                raise self._bad(used, f"must begin a record, but there is no record type {rtype:#04x}")
-            if size != layout.record.itemsize:
-                raise self._bad(used, f"a record of {layout.name} must have {layout.record.itemsize} bytes, has {size}")
-            whole = (len(data) - used) // size
-            if not whole:
-                break
-            count = _run_length(data[used : used + whole * size], size)
-            records = data[used : used + count * size].view(layout.record)
-            if layout.kind is None:
-                self._note(rtype, layout.name, records)
-            else:
-                yield from self._ticks(layout.kind, records, used)
-            used += count * size
-        return used
-
-    def _ticks(self, kind: TickKind, records: Array, used: int) -> Iterator[DbnBatch]:
-        columns, undefined = to_columns(records, kind)
-        fault = first_fault(columns, kind)
-        if fault is not None:
-            row, rule = fault
-            if row:
-                yield from self._ticks(kind, records[:row], used)
-            raise self._bad(used + row * records.itemsize, rule)
-        # Copies throughout: the buffer is filled anew while the caller may still hold the batch.
-        yield DbnBatch(kind, int(records["publisher_id"][0]), records["instrument_id"].copy(), columns, undefined)
-
-    def _note(self, rtype: int, name: str, records: Array) -> None:
-        self.passed_over[name] += len(records)
-        if rtype == RTYPE_SYMBOL_MAPPING:
-            for record in records:
+    def _note(self, other: OtherRecords) -> None:
+        self.passed_over[other.name] += len(other.records)
+        if other.rtype == RTYPE_SYMBOL_MAPPING:
+            for record in other.records:
                 self.symbology.add(int(record["instrument_id"]), record["stype_out_symbol"].decode("ascii", "replace"))
-        elif rtype == RTYPE_DEFINITION:
-            for record in records:
+        elif other.rtype == RTYPE_DEFINITION:
+            for record in other.records:
                 letter = record["instrument_class"].decode("ascii", "replace")
                 self.instrument_classes[int(record["instrument_id"])] = letter
 
-    def _read_metadata(self) -> DbnMetadata:
-        prefix = self._read_exactly(_PREFIX_BYTES)
-        length = int.from_bytes(prefix[4:], "little")
-        if prefix[:3] != b"DBN" or prefix[3] not in (1, 2, 3):
-            raise self._bad(0, "must begin as DBN of version 1, 2 or 3, plain or in zstd")
-        if length > MAX_METADATA_BYTES:
-            raise self._bad(4, f"metadata must have at most {MAX_METADATA_BYTES} bytes, have {length}")
-        body = self._read_exactly(length)
+    def _read_head(self) -> bytes:
+        prefix = self._read_exactly(0, HEAD_PREFIX_BYTES)
+        return prefix + self._read_exactly(len(prefix), head_bytes(prefix, self.name) - len(prefix))
+
+    def _learn(self, head: bytes) -> DbnMetadata:
+        metadata = _official(head, self.name)
         try:
-            metadata = Metadata.decode(prefix + body)
             self._learn_symbols(metadata)
-        except (DBNError, ValueError) as error:
-            raise self._bad(0, f"must begin with DBN metadata: {error}") from None
-        self._offset = _PREFIX_BYTES + length
-        return DbnMetadata(
-            version=prefix[3],
-            dataset=metadata.dataset,
-            schema=None if metadata.schema is None else str(metadata.schema),
-            symbols=tuple(metadata.symbols),
-            start=metadata.start,
-            ts_out=metadata.ts_out,
-        )
+        except ValueError as error:
+            raise _no_metadata(self.name, error) from None
+        return _ours(metadata, head)
 
     def _learn_symbols(self, metadata: Metadata) -> None:
         for asked, intervals in metadata.mappings.items():
@@ -236,21 +161,64 @@ class DbnReader:
                 elif str(metadata.stype_in) == "instrument_id":
                     self.symbology.add(int(asked), interval["symbol"], start, end)
 
-    def _read_exactly(self, count: int) -> bytes:
+    def _read_exactly(self, begin: int, count: int) -> bytes:
         data = bytearray(count)
         filled = 0
         try:
             while filled < count:
                 more = self._source.readinto(memoryview(data)[filled:])
                 if not more:
-                    raise self._bad(filled, f"must hold the head of a DBN stream, ends after {filled} bytes of {count}")
+                    raise BadData(
+                        f"{self.name}, byte {begin + filled}",
+                        f"must hold the head of a DBN stream, ends after {filled} bytes of {count}",
+                    )
                 filled += more
         except zstandard.ZstdError as error:
-            raise self._bad(filled, f"must be zstd throughout: {error}") from None
+            raise self._no_zstd(begin + filled, error) from None
         return bytes(data)
 
-    def _bad(self, position: int, rule: str, remedy: str = "") -> BadData:
-        return BadData(f"{self.name}, byte {self._offset + position}", rule, remedy)
+    def _no_zstd(self, position: int, error: zstandard.ZstdError) -> BadData:
+        return BadData(f"{self.name}, byte {position}", f"must be zstd throughout: {error}")
+
+
+def head_bytes(prefix: bytes, name: str) -> int:
+    """Return how long the head of a stream is that begins with `prefix`, its first HEAD_PREFIX_BYTES.
+
+    `name` is what errors call the stream. Raises BadData where it does not begin as DBN of a known version does.
+    """
+    if prefix[:3] != b"DBN" or prefix[3] not in (1, 2, 3):
+        raise BadData(f"{name}, byte 0", "must begin as DBN of version 1, 2 or 3, plain or in zstd")
+    length = int.from_bytes(prefix[4:HEAD_PREFIX_BYTES], "little")
+    if length > MAX_METADATA_BYTES:
+        raise BadData(f"{name}, byte 4", f"metadata must have at most {MAX_METADATA_BYTES} bytes, have {length}")
+    return HEAD_PREFIX_BYTES + length
+
+
+def decode_head(head: bytes, name: str) -> DbnMetadata:
+    """Return what the whole head of a stream says. Raises BadData where it is no DBN metadata."""
+    return _ours(_official(head, name), head)
+
+
+def _official(head: bytes, name: str) -> Metadata:
+    try:
+        return Metadata.decode(head)
+    except (DBNError, ValueError) as error:
+        raise _no_metadata(name, error) from None
+
+
+def _no_metadata(name: str, error: Exception) -> BadData:
+    return BadData(f"{name}, byte 0", f"must begin with DBN metadata: {error}")
+
+
+def _ours(metadata: Metadata, head: bytes) -> DbnMetadata:
+    return DbnMetadata(
+        version=head[3],
+        dataset=metadata.dataset,
+        schema=None if metadata.schema is None else str(metadata.schema),
+        symbols=tuple(metadata.symbols),
+        start=metadata.start,
+        ts_out=metadata.ts_out,
+    )
 
 
 class _Source:
@@ -326,19 +294,6 @@ class _Source:
             data = self._decompressor.unused_data
             self._decompressor = None
         return b"".join(out)
-
-
-def _run_length(data: Array, size: int) -> int:
-    """Return how many records of `size` bytes from the start of `data` share length, record type and publisher."""
-    heads = data.view("<u4")[:: size // 4]
-    checked, window = 1, 16
-    # In growing windows, so that a stream which alternates between types is not searched to its end for every record.
-    while checked < len(heads):
-        differs = heads[checked : checked + window] != heads[0]
-        if differs.any():
-            return checked + int(differs.argmax())
-        checked, window = checked + window, window * 4
-    return len(heads)
 
 
 def _midnight(day: date) -> int:

@@ -17,7 +17,8 @@ import pytest
 import zstandard
 
 from tapeline.errors import BadData, Misconfigured
-from tapeline.feed.dbn import BUFFER_BYTES, DbnBatch, DbnReader, Symbology, open_dbn
+from tapeline.feed.dbn import BUFFER_BYTES, DbnReader, Symbology, open_dbn
+from tapeline.feed.dbn_decoder import DbnBatch
 from tapeline.feed.dbn_records import layouts
 from tapeline.model.columns import COLUMNS
 

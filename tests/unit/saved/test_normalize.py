@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests.unit.saved.files import LATENCY_NS, START_NS, head, mbo, orders
 
-from tapeline.feed.dbn import DbnMetadata, DbnReader
+from tapeline.feed.dbn import DbnReader
+from tapeline.feed.dbn_decoder import DbnMetadata
 from tapeline.feed.framer import Instrument, Ticks
 from tapeline_saved.normalize import Normalizer, instrument_class, stream_name
 
