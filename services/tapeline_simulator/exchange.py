@@ -63,6 +63,9 @@ BEST, COUNT, LIVE, FREE, PRESSURE_TS, FIRST_PRICE, INSTRUMENT_ID = 0, 2, 4, 5, 6
 TOP_WIDTH: Final = 9
 # columns of `flows`
 PRESSURE, SHARE = range(2)
+# columns of what is told of a top, indexed by side
+TOP_PRICE, TOP_SIZE, TOP_COUNT = 0, 2, 4
+TOLD_WIDTH: Final = 6
 # elements of `clock`
 EVENT_TS, RECV_TS, PACKET, NEXT_ID, NEXT_PRIORITY, IN_DELTA = range(6)
 # elements of `rates` (per second, but the last)
@@ -256,6 +259,21 @@ def _report(
     record.ts_in_delta = clock[IN_DELTA]
     record.sequence = clock[PACKET]
     return n + 1
+
+
+@_compiled
+def _tell_top(state: State, i: int, told: Int64s) -> None:
+    """Write the best prices (ticks), what rests at them, and how many orders that is."""
+    for side in range(2):
+        price = state.tops[i, BEST + side]
+        order, size, count = state.levels[i, price, HEAD], 0, 0
+        while order != NONE:
+            size += state.orders[i, order, SIZE]
+            count += 1
+            order = state.orders[i, order, NEXT]
+        told[TOP_PRICE + side] = state.tops[i, FIRST_PRICE] + price
+        told[TOP_SIZE + side] = size
+        told[TOP_COUNT + side] = count
 
 
 # -- what traders do -------------------------------------------------------------------------------------------------
@@ -533,11 +551,12 @@ def _wait(state: State, traded: bool) -> None:
 
 
 @_entry
-def advance(state: State, until_ns: int, out: Any) -> int:
+def advance(state: State, until_ns: int, out: Any, tops: Int64s) -> int:
     """Let the market live until `until_ns` or until `out` is nearly full; return how many records were written.
 
     `out` is a structured array of MBO records, longer than MAX_EVENT_RECORDS. Whole events only; what comes next does
-    not depend on where a call ended. Stops for good at the last sequence that a packet may have.
+    not depend on where a call ended. Stops for good at the last sequence that a packet may have. The row of `tops`
+    (len(out), TOLD_WIDTH) beside an event's last record gets the top after it; an empty `tops` gets none.
     """
     n = int(np.int64(0))
     while (
@@ -553,5 +572,7 @@ def advance(state: State, until_ns: int, out: Any) -> int:
             _next_packet(state, True)
         n, traded = _act(state, i, out, n)
         out[n - 1].flags = F_LAST
+        if len(tops):
+            _tell_top(state, i, tops[n - 1])
         _wait(state, traded)
     return n

@@ -5,7 +5,7 @@ The same seed, symbols, rate and start give the same bytes, wherever it runs and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zlib import crc32
@@ -52,6 +52,7 @@ class Market:
         events_per_s = records_per_s / _RECORDS_PER_EVENT
         self._state = _new_state(self.instrument_ids, seed, events_per_s)
         self._out = np.zeros(BATCH_RECORDS, dtype=MBO_RECORD)
+        self._tops = np.zeros((BATCH_RECORDS, exchange.TOLD_WIDTH), dtype=np.int64)
         self._open(start_ns - int(_WARM_UP_EVENTS / events_per_s * 1e9))
 
     def batches(self, until_ns: int) -> Iterator[Array]:
@@ -59,20 +60,43 @@ class Market:
 
         When the channel's 32-bit packet numbers are used up they begin anew, and a snapshot tells each book again.
         """
+        return (records for records, _ in self._run(until_ns, self._tops[:0]))
+
+    def batches_with_tops(self, until_ns: int) -> Iterator[tuple[Array, exchange.Int64s]]:
+        """Yield as `batches` does, and beside the last record of every event but a snapshot the top after it.
+
+        The columns of the tops are bid and ask price in ticks, bid and ask size, bid and ask count.
+        """
+        return self._run(until_ns, self._tops)
+
+    def _run(self, until_ns: int, tops: exchange.Int64s) -> Iterator[tuple[Array, exchange.Int64s]]:
         while True:
-            count = exchange.advance(self._state, until_ns, self._out)
+            count = exchange.advance(self._state, until_ns, self._out, tops)
             if count:
-                yield self._out[:count]
+                yield self._out[:count], tops[:count]
             elif self._state.clock[exchange.PACKET] >= exchange.LAST_SEQUENCE:
                 self._state.clock[exchange.PACKET] = 0
-                yield self.snapshot()
+                snapshot = self.snapshot()
+                yield snapshot, np.zeros((len(snapshot), tops.shape[1]), dtype=np.int64)
             else:
                 return
 
-    def snapshot(self) -> Array:
-        """Return, per instrument, an `R` and the resting orders as `A` in order of priority, flagged as a snapshot."""
+    def set_trading(self, symbols: Collection[str]) -> None:
+        """From now on let orders arrive for `symbols` alone, at the same rate as before; at least one must be left."""
+        self._state.flows[:, exchange.SHARE] = _shares(self.symbols, symbols)
+
+    def pass_over(self, duration_ns: int) -> None:
+        """Let `duration_ns` go by in which nobody trades: what would have come next comes so much later."""
+        self._state.clock[exchange.EVENT_TS] += duration_ns
+
+    def snapshot(self, instrument_ids: Collection[int] | None = None) -> Array:
+        """Return, per instrument, an `R` and the resting orders as `A` in order of priority, flagged as a snapshot.
+
+        Of all instruments, or of those of `instrument_ids`.
+        """
         now = max(int(self._state.clock[exchange.RECV_TS]), self.start_ns)
-        return np.concatenate([self._snapshot(i, now) for i in range(len(self.symbols))])
+        wanted = self.instrument_ids if instrument_ids is None else instrument_ids
+        return np.concatenate([self._snapshot(i, now) for i, each in enumerate(self.instrument_ids) if each in wanted])
 
     def _snapshot(self, i: int, now: int) -> Array:
         state = self._state
@@ -119,12 +143,18 @@ def front_contracts(at_ns: int, count: int) -> list[str]:
     return [f"NQ{'HMUZ'[q % 4]}{q // 4 % 10}" for q in range(quarter, quarter + count)]
 
 
+def _shares(every: Sequence[object], trading: Collection[object]) -> exchange.Float64s:
+    """Return the cumulative share of the arrivals per instrument; those that do not trade have none."""
+    weights = 1.0 / np.arange(1, len(every) + 1) ** 2 * [each in trading for each in every]
+    shares: exchange.Float64s = np.cumsum(weights) / weights.sum()
+    shares[int(np.flatnonzero(weights)[-1]) :] = 1.0
+    return shares
+
+
 def _new_state(instrument_ids: Sequence[int], seed: int, events_per_s: float) -> exchange.State:
     count = len(instrument_ids)
-    weights = 1.0 / np.arange(1, count + 1) ** 2
     flows = np.zeros((count, 2))
-    flows[:, exchange.SHARE] = np.cumsum(weights) / weights.sum()
-    flows[-1, exchange.SHARE] = 1.0
+    flows[:, exchange.SHARE] = _shares(instrument_ids, instrument_ids)
     clock = np.zeros(6, dtype=np.int64)
     clock[exchange.NEXT_ID] = _FIRST_ORDER_ID
     rates = np.zeros(4)
