@@ -53,14 +53,16 @@ class _Records:
             data, offset = data[written:], offset + written
         done = 0
         while done < len(records):
-            if not self.chunks or self.chunks[-1].count == CHUNK_RECORDS:
-                self.chunks.append(_Chunk(self.count, 0, {}, {}))
-            chunk = self.chunks[-1]
+            is_new = not self.chunks or self.chunks[-1].count == CHUNK_RECORDS
+            chunk = _Chunk(self.count, 0, {}, {}) if is_new else self.chunks[-1]
             part = records[done : done + CHUNK_RECORDS - chunk.count]
             _extend(chunk, "ts_event", part["ts_event"])
             _extend(chunk, "ts_recv", capture_times(part))
-            chunk.count += len(part)
+            # In this order a reader on another thread never sees a record that is not there yet.
             self.count += len(part)
+            chunk.count += len(part)
+            if is_new:
+                self.chunks.append(chunk)
             done += len(part)
 
     def read(self, begin: int, end: int) -> Array:
