@@ -125,3 +125,11 @@ def mapping(document: Document, name: str, path: str = "") -> Document:
     if not isinstance(value, dict):
         raise BadData(path or name, "must be an object")
     return value
+
+
+def mappings(document: Document, name: str, path: str = "") -> list[Document]:
+    """Return a list of objects within the document."""
+    value = document.get(name)
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise BadData(path or name, "must be a list of objects")
+    return value
