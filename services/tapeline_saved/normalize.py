@@ -75,6 +75,7 @@ class Normalizer:
             columns={name: self._shifted(name, batch) for name in batch.columns},
             undefined=batch.undefined,
             directory=self._directory,
+            origin="saved",
         )
 
     def _instrument(self, instrument_id: int, at_ns: int) -> Instrument:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
 
-from tapeline.errors import Misconfigured
+from tapeline.errors import Bug, Misconfigured
 from tapeline.feed.dbn import DbnReader
 from tapeline.feed.framer import Ticks
 from tapeline.feed.reading import ReadAhead
-from tapeline.feed.source import FeedSettings, Item, VendorClock
-from tapeline.model.columns import TickKind
-from tapeline.model.frames import Array, Origin, Resume
+from tapeline.feed.resume import TapeEnd
+from tapeline.feed.source import FeedSettings, Item, Pair, VendorClock
+from tapeline.model.frames import Array, Origin
 from tapeline_saved.client import STANDARD_INPUT, find_files, open_file, open_standard_input
 from tapeline_saved.normalize import Normalizer, stream_name
 from tapeline_saved.settings import SavedSettings
@@ -50,14 +51,38 @@ class SavedSource:
         self._settings = settings
         self._on_progress = on_progress
 
-    async def sessions(self) -> AsyncIterator[SavedPass]:
-        """Yield one session per pass. Raises Misconfigured or BadData where there is nothing to replay."""
-        done = 0
-        while not self._settings.passes or done < self._settings.passes:
-            async with aclosing(aiter(ReadAhead(self._pass))) as opened:
-                async for session in opened:
-                    yield session
-            done += 1
+    def lines(self) -> Sequence[SavedLine]:
+        """Return the one line, which reads pass after pass."""
+        return [SavedLine(self._settings, self._on_progress)]
+
+
+class SavedLine:
+    """The passes, one after the other."""
+
+    name = "files"
+    origin: Origin = "saved"
+    pairs: AbstractSet[Pair] = frozenset()
+
+    def __init__(self, settings: SavedSettings, on_progress: OnProgress) -> None:
+        self._settings = settings
+        self._on_progress = on_progress
+        self._prepared = 0
+        self._next: SavedPass | None = None
+
+    async def prepare(self) -> Mapping[str, str] | None:
+        """Read the heads of all files. Raises Misconfigured or BadData where there is nothing to replay."""
+        if self._settings.passes and self._prepared == self._settings.passes:
+            return None
+        self._prepared += 1
+        async with aclosing(aiter(ReadAhead(self._pass))) as opened:
+            self._next = await anext(opened)
+        return self._next.streams
+
+    async def connect(self, ends: Mapping[Pair, TapeEnd]) -> SavedPass:
+        """Begin the pass: anew, whatever is on the tape."""
+        if self._next is None:
+            raise Bug("a pass must be prepared before it begins")
+        return self._next
 
     def _pass(self) -> Iterator[SavedPass]:
         yield SavedPass(self._settings, self._on_progress)
@@ -66,8 +91,7 @@ class SavedSource:
 class SavedPass:
     """One pass over all files, as a session. Its heads are read on construction, which blocks."""
 
-    origin: Origin = "saved"
-    resumes: Mapping[tuple[str, TickKind], Resume] = {}
+    resumes: AbstractSet[Pair] = frozenset()
 
     def __init__(self, settings: SavedSettings, on_progress: OnProgress) -> None:
         self._settings = settings

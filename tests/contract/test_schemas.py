@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
+from tests.unit.model.instrument_strategies import instruments, quality_events
 from tests.unit.model.strategies import cursors, feed_events, frames, same, usages
 
 from tapeline.errors import BadData
@@ -19,6 +20,9 @@ from tapeline.model.columns import COLUMNS, MARK_KINDS
 from tapeline.model.cursors import Cursor, decode_cursor, encode_cursor
 from tapeline.model.events import FeedEvent, decode_event, encode_event
 from tapeline.model.frames import TickFrame
+from tapeline.model.instrument_codec import decode_instrument, encode_instrument
+from tapeline.model.instruments import Instrument
+from tapeline.model.quality import ContractCompleteness, decode_quality, encode_quality
 from tapeline.model.usage import LINES, Usage, decode_usage, encode_usage
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
@@ -36,11 +40,23 @@ FRAME: Final = validator("tick-frame.v1")
 CURSOR: Final = validator("cursor.v1")
 EVENT: Final = validator("feed-event.v1")
 USAGE: Final = validator("usage.v1")
+INSTRUMENT: Final = validator("instrument.v1")
+QUALITY: Final = validator("quality.v1")
 DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] = {
     "tick-frame.v1": (FRAME, decode),
     "cursor.v1": (CURSOR, decode_cursor),
     "feed-event.v1": (EVENT, decode_event),
     "usage.v1": (USAGE, decode_usage),
+    "instrument.v1": (INSTRUMENT, decode_instrument),
+    "quality.v1": (QUALITY, decode_quality),
+}
+ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
+    TickFrame: encode,
+    Cursor: encode_cursor,
+    FeedEvent: encode_event,
+    Usage: encode_usage,
+    Instrument: encode_instrument,
+    ContractCompleteness: encode_quality,
 }
 
 
@@ -53,7 +69,7 @@ def test_every_encoded_frame_is_accepted_and_comes_back(frame: TickFrame) -> Non
 
 
 @settings(deadline=None)
-@given(cursor=cursors)
+@given(cursor=cursors())
 def test_every_encoded_cursor_is_accepted_and_comes_back(cursor: Cursor) -> None:
     value = encode_cursor(cursor)
     CURSOR.validate(orjson.loads(value))
@@ -76,6 +92,22 @@ def test_every_encoded_usage_is_accepted_and_comes_back(usage: Usage) -> None:
     assert decode_usage(value) == usage
 
 
+@settings(deadline=None)
+@given(instrument=instruments)
+def test_every_encoded_instrument_is_accepted_and_comes_back(instrument: Instrument) -> None:
+    value = encode_instrument(instrument)
+    INSTRUMENT.validate(orjson.loads(value))
+    assert decode_instrument(value) == instrument
+
+
+@settings(deadline=None)
+@given(event=quality_events())
+def test_every_encoded_quality_event_is_accepted_and_comes_back(event: ContractCompleteness) -> None:
+    value = encode_quality(event)
+    QUALITY.validate(orjson.loads(value))
+    assert decode_quality(value) == event
+
+
 def test_there_is_a_golden_file_for_each_line_of_usage() -> None:
     assert {_load(path).get("line") for path in GOLDEN if path.name.startswith("usage")} == set(LINES)
 
@@ -92,8 +124,7 @@ def test_golden_files_are_accepted_and_encode_to_themselves(path: Path) -> None:
     schema, decoder = DECODERS[document["schema"]]
     schema.validate(document)
     value = decoder(orjson.dumps(document))
-    encoder: Any = {TickFrame: encode, Cursor: encode_cursor, FeedEvent: encode_event, Usage: encode_usage}[type(value)]
-    assert orjson.loads(encoder(value)) == document
+    assert orjson.loads(ENCODERS[type(value)](value)) == document
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
@@ -188,8 +219,13 @@ _TIED: Final = {
     "instrument_ids": ("instrument_ids", "symbols"),
     "classes": ("classes", "symbols"),
     "columns": ("columns", "n"),
-    "next_offset": ("next_offset", "overlap_from"),
+    "next_offset": ("next_offset", "kinds"),
     "line": ("line", "notional", "fee_micro_usd_per_month"),
+    "instrument_class": ("instrument_class", "right"),
+    "at": ("at", "since"),
+    "quoted": ("quoted", "expected"),
+    "missing": ("missing", "expected", "missing_symbols"),
+    "unlisted": ("unlisted", "unlisted_ids"),
 }
 
 

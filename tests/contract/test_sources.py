@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,7 +15,7 @@ from tapeline.errors import BadData, Retryable
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.framer import FrameLimits, Framer, SessionIdentity, Ticks
 from tapeline.feed.registry import GROUP, load_source
-from tapeline.feed.source import FeedSettings, Session, Source
+from tapeline.feed.source import Announcement, FeedSettings, Line, Session, Source
 from tapeline.model.codec import decode, encode
 from tapeline.model.columns import COLUMNS
 from tapeline.model.frames import ORIGINS, TickFrame
@@ -64,23 +64,31 @@ def _source(name: str, settings: FeedSettings) -> Source:
 
 
 async def _sessions(source: Source) -> list[Seen]:
-    return [await _take(source, session) async for session in source.sessions()]
+    return [await _take(source, line, streams, session) async for line, streams, session in _begin(source)]
 
 
-async def _take(source: Source, session: Session) -> Seen:
-    seen = Seen(dict(session.streams))
+async def _begin(source: Source) -> AsyncIterator[tuple[Line, Mapping[str, str], Session]]:
+    """Yield every session of every line until none is left, each begun anew."""
+    for line in source.lines():
+        while (streams := await line.prepare()) is not None:
+            yield line, streams, await line.connect({})
+
+
+async def _take(source: Source, line: Line, streams: Mapping[str, str], session: Session) -> Seen:
+    seen = Seen(dict(streams))
     framers: dict[tuple[str, str], Framer] = {}
     async for item in session.items():
+        if isinstance(item, Announcement):
+            continue
         assert item.stream in seen.streams, "streams are known before their first item, as they are claimed first"
         if not isinstance(item, Ticks):
             continue
         seen.ticks.append(item)
         if (item.stream, item.kind) not in framers:
             framers[item.stream, item.kind] = Framer(
-                SessionIdentity(source.name, "s", 1, session.origin),
+                SessionIdentity(source.name, "s", 1, line.origin),
                 FrameLimits(ticks=LIMIT_TICKS),
                 calendar_of(item.dataset),
-                session.resumes.get((item.stream, item.kind)),
             )
         seen.frames += framers[item.stream, item.kind].add(item, 1)
     for framer in framers.values():
@@ -131,18 +139,21 @@ async def test_frames_of_its_ticks_pass_the_codec_and_lose_none(name: str, tmp_p
             assert np.array_equal(np.concatenate(read), np.concatenate(expected))
 
 
-async def test_a_session_says_where_its_ticks_come_from(name: str, tmp_path: Path) -> None:
-    async for session in _source(name, RIGS[name].settings(tmp_path)).sessions():
-        assert session.origin in ORIGINS
-        assert session.streams
-        for stream, dataset in session.streams.items():
+async def test_a_line_says_what_it_carries_and_where_it_comes_from(name: str, tmp_path: Path) -> None:
+    source = _source(name, RIGS[name].settings(tmp_path))
+    assert len({line.name for line in source.lines()}) == len(source.lines())
+    async for line, streams, session in _begin(source):
+        assert line.origin in ORIGINS
+        assert streams
+        for stream, dataset in streams.items():
             assert stream.startswith(f"{dataset}/")
-        assert all(stream in session.streams for stream, _ in session.resumes)
+        assert {stream for stream, _ in line.pairs} <= set(streams)
+        assert session.resumes == set(), "nothing was on the tape"
 
 
 async def test_what_came_before_a_fault_is_given_and_then_the_fault_told(name: str, tmp_path: Path) -> None:
     rig = RIGS[name]
-    session = await anext(aiter(_source(name, rig.breaking(tmp_path)).sessions()))
+    _, _, session = await anext(_begin(_source(name, rig.breaking(tmp_path))))
     given = []
 
     async def take() -> None:

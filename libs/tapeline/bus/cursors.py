@@ -1,20 +1,21 @@
-"""Writes the cursors of a claimed stream after delivery, and notices when another producer has taken it over."""
+"""Knows what is delivered of a claimed stream, writes its cursors, and notices when another producer has taken it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final, cast
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
 from tapeline.bus.publisher import OnDelivered, Publisher
-from tapeline.bus.tail import CURSORS_TOPIC, TailState
+from tapeline.bus.tail import CURSORS_TOPIC, TailState, open_gaps
 from tapeline.errors import BadData, Fenced
 from tapeline.model.columns import INT64_MIN, TickKind
-from tapeline.model.cursors import Cursor, LastFrame, begins_anew, decode_cursor, encode_cursor, last_frame
-from tapeline.model.frames import TickFrame
+from tapeline.model.cursors import Cursor, LastFrame, Span, begins_anew, decode_cursor, encode_cursor, last_frame
+from tapeline.model.frames import Gap, TickFrame
 
 _OVERLAP_STEPS: Final = 64
 
@@ -56,8 +57,9 @@ class FenceWatch:
 class CursorWriter:
     """Keeps what is delivered of one claimed stream, and writes it to md.cursors.v1 from time to time.
 
-    Every tick frame is published with ``on_delivered=writer.delivery_of(frame)``. A cursor is due after `every_frames`
-    delivered frames, or after `every_s` if there were any. `overlap_s` is the venue time that a resume goes back.
+    Every tick frame and gap is published with ``on_delivered=writer.delivery_of(frame)``. A cursor is due after
+    `every_frames` delivered frames, or after `every_s` if there were any. `overlap_s` is the venue time that a resume
+    goes back.
     """
 
     def __init__(
@@ -72,23 +74,39 @@ class CursorWriter:
     ) -> None:
         self._publisher = publisher
         self._watch = watch
-        self._claimed = claimed
         self._topic = namespaced(CURSORS_TOPIC)
         self._every_frames = every_frames
         self._every_s = every_s
-        self._overlap = Overlap(round(overlap_s * 1e9), claimed.overlap_from, claimed.kinds)
+        self._overlap_ns = round(overlap_s * 1e9)
+        self._delivered = claimed
+        self._overlaps = {
+            kind: Overlap(self._overlap_ns, span.begin, claimed.kinds[kind].ts_event)
+            for kind, span in claimed.overlaps.items()
+        }
         self._published: dict[TickKind, LastFrame] = dict(claimed.kinds)
-        self._delivered: dict[TickKind, LastFrame] = dict(claimed.kinds)
-        self._session = claimed.session or ""
-        self._next_offset = claimed.next_offset
         self._frames_since = 0
         self._written_s: float | None = None
 
+    @property
+    def delivered(self) -> TailState:
+        """What is on the tape of the stream by now, as far as Kafka has acknowledged it."""
+        tail = self._delivered
+        return replace(tail, kinds=dict(tail.kinds), overlaps=dict(tail.overlaps))
+
+    async def settled(self, kinds: Iterable[TickKind], timeout_s: float) -> None:
+        """Wait until all that was published of these kinds is delivered. Raises DeliveryFailed after `timeout_s`."""
+        wanted = list(kinds)
+        await self._publisher.until(
+            lambda: all(self._delivered.kinds.get(kind) == self._published.get(kind) for kind in wanted), timeout_s
+        )
+
     def delivery_of(self, frame: TickFrame) -> OnDelivered:
-        """Return the callback that notes the delivery of a tick frame. Call it in the order of publishing."""
+        """Return the callback that notes the delivery of a frame. Call it in the order of publishing."""
+        if frame.gap is not None:
+            return partial(self._on_gap_delivered, frame.gap)
         kind = cast(TickKind, frame.kind)
         previous = self._published.get(kind)
-        anew = previous is not None and begins_anew(previous, frame)
+        anew = previous is None or begins_anew(previous, frame)
         self._published[kind] = last = last_frame(previous, frame)
         return partial(self._on_delivered, kind, last, anew)
 
@@ -102,50 +120,55 @@ class CursorWriter:
 
     async def write(self, now_s: float) -> None:
         """Publish the cursor of what is delivered. Raises Fenced if another producer holds the stream by now."""
-        self._watch.check(self._claimed.stream, self._claimed.epoch)
+        tail = self._delivered
+        self._watch.check(tail.stream, tail.epoch)
         cursor = Cursor(
-            source=self._claimed.source,
-            stream=self._claimed.stream,
-            epoch=self._claimed.epoch,
-            session=self._session,
-            partition=self._claimed.partition,
-            next_offset=self._next_offset,
-            overlap_from=self._overlap.offset,
-            kinds=dict(self._delivered),
+            source=tail.source,
+            stream=tail.stream,
+            epoch=tail.epoch,
+            session=tail.session or "",
+            partition=tail.partition,
+            next_offset=tail.next_offset,
+            kinds=tail.kinds,
+            overlaps=tail.overlaps,
+            gaps=tuple(tail.gaps.values()),
         )
         self._frames_since = 0
         self._written_s = now_s
         await self._publisher.publish(self._topic, cursor.key, encode_cursor(cursor))
 
     def _on_delivered(self, kind: TickKind, last: LastFrame, anew: bool, _partition: int, offset: int) -> None:
-        self._delivered[kind] = last
-        self._session = last.session
-        self._next_offset = offset + 1
-        self._frames_since += 1
         if anew:
-            self._overlap.restart(offset)
-        self._overlap.delivered(offset, last.ts_event)
+            self._overlaps[kind] = Overlap(self._overlap_ns, offset, None)
+        overlap = self._overlaps[kind]
+        overlap.delivered(offset, last.ts_event)
+        tail = self._delivered
+        # In place: a frame is delivered thousands of times a second.
+        tail.kinds[kind] = last
+        tail.overlaps[kind] = Span(overlap.offset, offset + 1)
+        self._delivered = replace(tail, session=last.session, next_offset=offset + 1)
+        self._frames_since += 1
+
+    def _on_gap_delivered(self, gap: Gap, _partition: int, offset: int) -> None:
+        tail = self._delivered
+        self._delivered = replace(tail, gaps=open_gaps(tail.gaps, gap), next_offset=offset + 1)
+        self._frames_since += 1
 
 
 class Overlap:
-    """The offset from which a reader meets every event of the stream's last `length_ns` of venue time. Pure.
+    """The offset from which a reader meets every event of a kind's last `length_ns` of venue time. Pure.
 
     Times are looked at in steps of a 64th of the length, so memory is bounded and the offset errs to the early side.
     """
 
-    def __init__(self, length_ns: int, start: int, kinds: Mapping[TickKind, LastFrame]) -> None:
+    def __init__(self, length_ns: int, start: int, ts_event: int | None) -> None:
         self._length_ns = length_ns
-        times = [last.ts_event for last in kinds.values() if last.ts_event is not None]
-        self._steps: deque[tuple[int, int]] = deque([(start, max(times, default=INT64_MIN))])
+        self._steps: deque[tuple[int, int]] = deque([(start, INT64_MIN if ts_event is None else ts_event)])
 
     @property
     def offset(self) -> int:
         """Every event of the overlap is at this offset or after it."""
         return self._steps[0][0]
-
-    def restart(self, offset: int) -> None:
-        """Forget everything before `offset`: a session began anew there."""
-        self._steps = deque([(offset, INT64_MIN)])
 
     def delivered(self, offset: int, ts_event: int | None) -> None:
         """Note a frame at `offset` after which `ts_event` (ns) is the largest of its kind."""

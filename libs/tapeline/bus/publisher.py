@@ -148,6 +148,15 @@ class Publisher:
             raise self._failure
         return 0
 
+    async def until(self, condition: Callable[[], bool], deadline_s: float) -> None:
+        """Wait until deliveries have made `condition` true. Raises DeliveryFailed after `deadline_s`."""
+        deadline = self._loop.time() + deadline_s
+        while not condition():
+            if not await self._progressed(deadline):
+                raise DeliveryFailed(
+                    f"nothing was taken for {deadline_s:g} s: {self._last_error}", self.queued_messages
+                )
+
     async def close(self, deadline_s: float) -> int:
         """Flush, give up what is not delivered by then, and return the number of messages Kafka did not acknowledge."""
         with suppress(DeliveryFailed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -17,8 +17,8 @@ from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData, Fenced
 from tapeline.model.codec import Decoder, encode
 from tapeline.model.columns import MARK_KINDS, TickKind
-from tapeline.model.cursors import Cursor, LastFrame, decode_cursor, encode_cursor, last_frame
-from tapeline.model.frames import Origin, TickFrame
+from tapeline.model.cursors import Cursor, LastFrame, Span, begins_anew, decode_cursor, encode_cursor, last_frame
+from tapeline.model.frames import Gap, Origin, TickFrame
 
 CURSORS_TOPIC: Final = "md.cursors.v1"
 _CLAIM_DEADLINE_S: Final = 30.0
@@ -36,19 +36,21 @@ class TailState:
     """What the tape holds of a stream, up to `next_offset` of its partition.
 
     `epoch` is the highest one seen (0: the stream was never claimed) and `session` the one that claimed it. `kinds`
-    holds, per tick kind, the last frame that counts. Events of the last `resume_overlap_s` before that are not before
-    `overlap_from`. `cursors_offset` is the end of the cursors' topic when reading began.
+    holds, per tick kind, the last frame that counts, `overlaps` where the events of the last `resume_overlap_s` before
+    that are, and `gaps` those that are open, by id. `cursors_offset` is the end of the cursors' topic when reading
+    began.
     """
 
     source: str
     stream: str
     partition: int
     next_offset: int
-    overlap_from: int
     cursors_offset: int
     epoch: int = 0
     session: str | None = None
     kinds: dict[TickKind, LastFrame] = field(default_factory=dict)
+    overlaps: dict[TickKind, Span] = field(default_factory=dict)
+    gaps: dict[str, Gap] = field(default_factory=dict)
 
 
 async def read_tail(bootstrap: str, source: str, stream: str, *, timeout_s: float = 30.0) -> TailState:
@@ -105,8 +107,9 @@ async def claim_stream(
         session=session,
         partition=claimed.partition,
         next_offset=claimed.next_offset,
-        overlap_from=claimed.overlap_from,
         kinds=claimed.kinds,
+        overlaps=claimed.overlaps,
+        gaps=tuple(claimed.gaps.values()),
     )
     await publisher.deliver(namespaced(CURSORS_TOPIC), cursor.key, encode_cursor(cursor), _CLAIM_DEADLINE_S)
     return claimed
@@ -118,16 +121,27 @@ def advance(tail: TailState, frame: TickFrame, offset: int) -> TailState:
         return replace(tail, next_offset=offset + 1)
     if frame.kind == "claim" and frame.epoch > tail.epoch:
         return replace(tail, epoch=frame.epoch, session=frame.session, next_offset=offset + 1)
+    if frame.gap is not None:
+        return replace(tail, gaps=open_gaps(tail.gaps, frame.gap), next_offset=offset + 1)
     if frame.kind in MARK_KINDS:
         return replace(tail, next_offset=offset + 1)
     kind = cast(TickKind, frame.kind)
+    previous, overlap = tail.kinds.get(kind), tail.overlaps.get(kind)
+    anew = previous is None or overlap is None or begins_anew(previous, frame)
     return replace(
         tail,
         epoch=frame.epoch,
         session=frame.session if frame.epoch > tail.epoch else tail.session,
-        kinds={**tail.kinds, kind: last_frame(tail.kinds.get(kind), frame)},
+        kinds={**tail.kinds, kind: last_frame(previous, frame)},
+        overlaps={**tail.overlaps, kind: Span(offset if anew or overlap is None else overlap.begin, offset + 1)},
         next_offset=offset + 1,
     )
+
+
+def open_gaps(known: Mapping[str, Gap], gap: Gap) -> dict[str, Gap]:
+    """Return the open gaps, by id, after one more gap mark. Pure."""
+    still = {gap_id: each for gap_id, each in known.items() if gap_id != gap.id}
+    return {**still, gap.id: gap} if gap.state == "open" else still
 
 
 def newest_cursor(cursors: Iterable[Cursor], source: str, stream: str, partition: int) -> Cursor | None:
@@ -150,7 +164,7 @@ def _read_tail(bootstrap: str, source: str, stream: str, timeout_s: float) -> Ta
         messages = (m for m in log.read(cursors, 0, first, cursors_end) if (m.key() or b"").startswith(prefix))
         found = newest_cursor(_readable(messages), source, stream, partition)
         first, end = log.bounds(topic, partition)
-        tail = TailState(source, stream, partition, first, first, cursors_end)
+        tail = TailState(source, stream, partition, first, cursors_end)
         if found is not None:
             tail = replace(tail, epoch=found.epoch, session=found.session)
             # A cursor past the end is of a topic that has been made anew since.
@@ -158,8 +172,9 @@ def _read_tail(bootstrap: str, source: str, stream: str, timeout_s: float) -> Ta
                 tail = replace(
                     tail,
                     next_offset=max(first, found.next_offset),
-                    overlap_from=max(first, found.overlap_from),
                     kinds=dict(found.kinds),
+                    overlaps=dict(found.overlaps),
+                    gaps={gap.id: gap for gap in found.gaps},
                 )
         return _advance_to(log, tail, topic, end)
 
@@ -179,18 +194,21 @@ def _read_up_to(bootstrap: str, tail: TailState, offset: int) -> TailState:
 
 
 def _advance_to(log: Log, tail: TailState, topic: str, end: int) -> TailState:
-    decoder = Decoder()
-    for message in log.read(topic, tail.partition, tail.next_offset, end):
-        if message.key() == tail.stream.encode():
-            tail = _advance_by(tail, message, decoder)
+    for offset, frame in frames_of(log, topic, tail.partition, tail.stream, tail.next_offset, end):
+        tail = advance(tail, frame, offset)
     return replace(tail, next_offset=max(tail.next_offset, end))
 
 
-def _advance_by(tail: TailState, message: Message, decoder: Decoder) -> TailState:
-    try:
-        frame = decoder.decode(message.value() or b"")
-    except BadData as error:
-        # Consumers set such a frame aside, so it is not where the stream ends.
-        _log.warning("bad frame at offset %s: %s", message.offset(), error)
-        return tail
-    return advance(tail, frame, message.offset() or 0)
+def frames_of(
+    log: Log, topic: str, partition: int, stream: str, begin: int, end: int
+) -> Iterator[tuple[int, TickFrame]]:
+    """Yield offset and frame of everything that one stream has within [begin, end) of its partition."""
+    decoder = Decoder()
+    for message in log.read(topic, partition, begin, end):
+        if message.key() != stream.encode():
+            continue
+        try:
+            yield message.offset() or 0, decoder.decode(message.value() or b"")
+        except BadData as error:
+            # Consumers set such a frame aside, so it counts for nothing here.
+            _log.warning("bad frame at offset %s: %s", message.offset(), error)

@@ -48,6 +48,13 @@ class Calendar:
         """Return whether the market trades at `at_ns`."""
         return bool(self.opens[self._session(at_ns)] <= at_ns)
 
+    def open_ns(self, begin_ns: int, end_ns: int) -> int:
+        """Return for how long (ns) the market trades within [begin_ns, end_ns)."""
+        first, last = self._session(begin_ns), self._session(max(begin_ns, end_ns))
+        opens = np.clip(self.opens[first : last + 1], begin_ns, end_ns)
+        closes = np.clip(self.closes[first : last + 1], begin_ns, end_ns)
+        return int((closes - opens).sum())
+
     def _session(self, at_ns: int) -> int:
         index = int(np.searchsorted(self.closes, at_ns, side="right"))
         if index == len(self.closes) or at_ns < self.opens[0] - _LONGEST_BREAK_NS:

@@ -33,7 +33,8 @@ class Ticks:
     """Ticks of one stream and kind as a source delivers them.
 
     `columns` are those of `COLUMNS[kind]` but `symbol`, of one length, with absolute times (int64 ns since the epoch,
-    0 where undefined); `instrument_ids` (int64) stands for `symbol`, and `directory` says what the ids mean.
+    0 where undefined); `instrument_ids` (int64) stands for `symbol`, and `directory` says what the ids mean. `origin`
+    says where they come from: a vendor may send some of a live session again.
     """
 
     stream: str
@@ -44,6 +45,7 @@ class Ticks:
     columns: Mapping[str, Array]
     undefined: Mapping[str, Array]
     directory: Mapping[int, Instrument]
+    origin: Origin
 
     def __len__(self) -> int:
         return len(self.instrument_ids)
@@ -64,6 +66,7 @@ class Ticks:
             {name: values[begin:end] for name, values in self.columns.items()},
             undefined,
             self.directory,
+            self.origin,
         )
 
 
@@ -115,7 +118,7 @@ class Framer:
 
     def add(self, ticks: Ticks, now_ns: int) -> Iterator[TickFrame]:
         """Take ticks that arrived at `now_ns` and yield the frames that are full."""
-        if self._pieces and self._pieces[-1].ticks.publisher_id != ticks.publisher_id:
+        if self._pieces and not _may_join(self._pieces[-1].ticks, ticks):
             yield from self.finish(now_ns)
         while len(ticks):
             times = ticks.columns["ts_recv"]
@@ -141,6 +144,20 @@ class Framer:
         """Yield all that is left; the last event ends here, complete or not."""
         if self._pieces:
             self._end_event()
+        while self._rows:
+            yield self._close(now_ns)
+
+    def leave(self, now_ns: int) -> Iterator[TickFrame]:
+        """Yield all whole events that are left, and drop an unfinished one: it will come again, or be a gap's."""
+        surplus = self._rows - self._at_event_end(self._rows)
+        while surplus:
+            piece = self._pieces.pop()
+            size = len(piece.ticks)
+            dropped = min(surplus, size)
+            if dropped < size:
+                self._pieces.append(_Piece(piece.ticks.cut(0, size - dropped), piece.arrived_ns, ends_event=True))
+            surplus -= dropped
+            self._rows -= dropped
         while self._rows:
             yield self._close(now_ns)
 
@@ -279,6 +296,10 @@ def _event_ends(ticks: Ticks, begin: int, end: int) -> npt.NDArray[np.bool_]:
     return ends[: end - begin]
 
 
+def _may_join(before: Ticks, after: Ticks) -> bool:
+    return before.publisher_id == after.publisher_id and before.origin == after.origin
+
+
 def _begins_event(before: Ticks, after: Ticks) -> bool:
     if before.kind not in _WITH_EVENTS:
         return True
@@ -309,6 +330,7 @@ def _join(parts: list[Ticks]) -> Ticks:
         {name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns},
         {name: np.concatenate(rows) for name, rows in undefined.items()},
         directory,
+        first.origin,
     )
 
 
@@ -347,7 +369,7 @@ def _frame(
         session=identity.session,
         epoch=identity.epoch,
         frame=number,
-        origin=identity.origin,
+        origin=ticks.origin,
         ts_base=base,
         opened=opened_ns,
         sent=sent_ns,

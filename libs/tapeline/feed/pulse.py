@@ -30,7 +30,8 @@ class Pulse:
     def __init__(self) -> None:
         self.ts_event = 0
         """Largest defined venue time that is not a snapshot's, of the published frames; 0 before the first."""
-        self._ts_recv: int | None = None
+        self.ts_recv: int | None = None
+        """Time of receipt of the newest tick; None before the first."""
         self._ticks = 0
         self._latencies_ns: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self._in_deltas_ns: list[np.ndarray[Any, np.dtype[np.int64]]] = []
@@ -39,11 +40,11 @@ class Pulse:
     def arrived(self, ticks: Ticks, now_ns: int) -> None:
         """Note ticks that arrived at `now_ns`; of very many, the first thousands are looked at for latencies.
 
-        A snapshot's ticks, and those without a defined `ts_event`, say nothing about latency.
+        A snapshot's ticks, those that are sent again, and those without a defined `ts_event` say nothing about latency.
         """
         self._ticks += len(ticks)
-        self._ts_recv = int(ticks.columns["ts_recv"][-1]) or self._ts_recv
-        if self._samples >= _MOST_SAMPLES:
+        self.ts_recv = int(ticks.columns["ts_recv"][-1]) or self.ts_recv
+        if self._samples >= _MOST_SAMPLES or ticks.origin == "replay":
             return
         few = ticks.cut(0, _MOST_SAMPLES)
         self._samples += len(few)
@@ -67,7 +68,7 @@ class Pulse:
         beat: Beat = {
             "ticks": self._ticks,
             "ts_event": self.ts_event or None,
-            "ts_recv": self._ts_recv,
+            "ts_recv": self.ts_recv,
             "latency_p50_ns": latency[0],
             "latency_p99_ns": latency[1],
             "ts_in_delta_p50_ns": in_delta[0],

@@ -1,47 +1,112 @@
-"""What a producer's source must offer. The runner does the rest: sessions, claims, frames, cursors, heartbeats."""
+"""What a producer's source must offer. The runner does the rest: claims, frames, resumes, gaps, cursors, heartbeats."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from pydantic import Field
 
 from tapeline.feed.framer import FrameLimits, Ticks
+from tapeline.feed.resume import ResumeLimits, TapeEnd
 from tapeline.model.columns import TickKind
-from tapeline.model.frames import Origin, Resume
+from tapeline.model.frames import Origin
 from tapeline.ops.settings import ServiceSettings
+
+Pair = tuple[str, TickKind]
+"""A stream and one of its kinds: what resumes, and what is missing, as one."""
 
 
 @dataclass(frozen=True, slots=True)
 class VendorClock:
-    """The newest vendor time (ns since the epoch) received for a stream while no tick came."""
+    """The newest vendor time (ns since the epoch) received on the connection that carries a stream.
+
+    `kinds` are those of the stream that the connection carries, None for all that the session has written.
+    """
 
     stream: str
     at_ns: int
+    kinds: frozenset[TickKind] | None = None
 
 
-Item = Ticks | VendorClock
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The vendor says that the replay a pair asked for is complete; what follows is live."""
+
+    stream: str
+    kind: TickKind
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Records of a pair are missing from here until the next tick of `symbols` that is no snapshot's.
+
+    `symbols` are raw symbols, or ``("*",)`` for the whole stream. `ts_event_from` is the venue time (ns) of the last
+    good record before, None for the newest of the pair.
+    """
+
+    stream: str
+    kind: TickKind
+    symbols: tuple[str, ...]
+    reason: str
+    ts_event_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A message of a topic of its own, such as md.instruments.v1; `topic` is its name without the namespace."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+Item = Ticks | VendorClock | Replayed | Lost | Announcement
 
 
 class Session(Protocol):
     """One connection to a vendor, or one pass over saved files, from its begin to its end."""
 
     @property
-    def origin(self) -> Origin:
-        """Where its ticks come from."""
-
-    @property
-    def streams(self) -> Mapping[str, str]:
-        """Every stream it may write, with its dataset; they are claimed before its first tick."""
-
-    @property
-    def resumes(self) -> Mapping[tuple[str, TickKind], Resume]:
-        """What it continues without loss, per stream and kind; a pair that is absent begins anew."""
+    def resumes(self) -> AbstractSet[Pair]:
+        """The pairs that continue from the `TapeEnd` they were given; every other one begins anew."""
 
     def items(self) -> AsyncIterator[Item]:
-        """Yield what the vendor sends, in its order. Raises Retryable or BadData where the session breaks."""
+        """Yield what the vendor sends, in its order.
+
+        Ends where nothing more is to come: at the end of files, or of the market's hours. Raises Retryable where the
+        session breaks and another may follow, Misconfigured or BadData where none will help.
+        """
+
+
+class Line(Protocol):
+    """A connection to a vendor that is made again and again. The lines of a source run side by side."""
+
+    @property
+    def name(self) -> str:
+        """What logs and the health endpoint call it."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from: what its marks say; each of its ticks says it of itself."""
+
+    @property
+    def pairs(self) -> AbstractSet[Pair]:
+        """What it carries, where that is known beforehand: these have heartbeats and clocks from the first moment."""
+
+    async def prepare(self) -> Mapping[str, str] | None:
+        """Wait until the next session may begin; return every stream it may write, with its dataset.
+
+        None: no more sessions will come. Raises Misconfigured or BadData where there is nothing to be had.
+        """
+
+    async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+        """Begin a session; `ends` holds the pairs that may be resumed, and from where.
+
+        Raises Retryable where another attempt may help, Misconfigured where none will.
+        """
 
 
 class Source(Protocol):
@@ -52,8 +117,8 @@ class Source(Protocol):
 
     def __init__(self, settings: FeedSettings) -> None: ...
 
-    def sessions(self) -> AsyncIterator[Session]:
-        """Yield sessions one after another, each when it may begin; end when there is no more to come."""
+    def lines(self) -> Sequence[Line]:
+        """Return its connections, at least one."""
 
 
 class FeedSettings(ServiceSettings):
@@ -77,3 +142,26 @@ class FeedSettings(ServiceSettings):
     def frame_limits(self) -> FrameLimits:
         """Return when a frame closes."""
         return FrameLimits(ticks=self.frame_ticks, bytes=self.frame_bytes, age_ns=round(self.frame_age_ms * 1e6))
+
+    def resume_limits(self) -> ResumeLimits | None:
+        """Return when a session may continue the one before it; None: never, and what lies between is no gap."""
+        return None
+
+
+class LiveFeedSettings(FeedSettings):
+    """Settings of producers whose vendor goes on while they are away."""
+
+    resume_max_s: float = Field(default=3_600.0, ge=0)
+    """Longest outage (s of open market) that is mended by the vendor's replay, in order; a longer one leaves a gap."""
+    resume_overlap_s: float = Field(default=2.0, ge=0, le=60)
+    """How far (s of venue time) a replay goes back before the last record on the tape."""
+    replay_window_s: float = Field(default=86_000.0, gt=0)
+    """How far back (s) the vendor replays."""
+
+    def resume_limits(self) -> ResumeLimits | None:
+        """Return when a session may continue the one before it."""
+        return ResumeLimits(
+            longest_outage_ns=round(self.resume_max_s * 1e9),
+            overlap_ns=round(self.resume_overlap_s * 1e9),
+            window_ns=round(self.replay_window_s * 1e9),
+        )

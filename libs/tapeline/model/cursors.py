@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from tapeline.errors import BadData, Bug
 from tapeline.model.columns import COLUMNS, F_SNAPSHOT, INT64_MAX, INT64_MIN, TICK_KINDS, TickKind
-from tapeline.model.documents import dump, integer, is_null, mapping, nanoseconds, object_of, text
-from tapeline.model.frames import TickFrame
+from tapeline.model.documents import (
+    Document,
+    dump,
+    gap_document,
+    gap_of,
+    integer,
+    is_null,
+    mapping,
+    mappings,
+    nanoseconds,
+    object_of,
+    text,
+)
+from tapeline.model.frames import Gap, TickFrame
+from tapeline.model.rules import check_gap
 
 SCHEMA: Final = "cursor.v1"
 
@@ -29,12 +42,19 @@ class LastFrame:
     ts_event: int | None
 
 
+class Span(NamedTuple):
+    """Offsets [begin, end) that hold every event of a kind's last `resume_overlap_s` of venue time."""
+
+    begin: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """What one producer of a stream had delivered at some moment.
 
-    `next_offset` is the offset after the last delivered frame in `partition` of the source's ticks topic. A reader that
-    starts at `overlap_from` meets every event of the last `resume_overlap_s` of venue time before that.
+    `next_offset` is the offset after the last delivered frame in `partition` of the source's ticks topic. `overlaps`
+    has the span of each kind of `kinds`; `gaps` are those that are open.
     """
 
     source: str
@@ -43,8 +63,9 @@ class Cursor:
     session: str
     partition: int
     next_offset: int
-    overlap_from: int
     kinds: Mapping[TickKind, LastFrame]
+    overlaps: Mapping[TickKind, Span]
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def key(self) -> str:
@@ -60,6 +81,7 @@ def encode_cursor(cursor: Cursor) -> bytes:
             "session": last.session,
             "frame": last.frame,
             "ts_event": None if last.ts_event is None else str(last.ts_event),
+            "overlap": list(cursor.overlaps[kind]),
         }
         for kind, last in cursor.kinds.items()
     }
@@ -72,8 +94,8 @@ def encode_cursor(cursor: Cursor) -> bytes:
             "session": cursor.session,
             "partition": cursor.partition,
             "next_offset": cursor.next_offset,
-            "overlap_from": cursor.overlap_from,
             "kinds": kinds,
+            "gaps": [gap_document(gap) for gap in cursor.gaps],
         }
     )
 
@@ -92,8 +114,9 @@ def decode_cursor(value: bytes) -> Cursor:
         session=text(document, "session"),
         partition=integer(document, "partition", 0, 2**31 - 1),
         next_offset=integer(document, "next_offset", 0, INT64_MAX),
-        overlap_from=integer(document, "overlap_from", 0, INT64_MAX),
         kinds={cast(TickKind, kind): _last_frame(kind, mapping(kinds, kind, f"kinds.{kind}")) for kind in kinds},
+        overlaps={cast(TickKind, kind): _span(kind, mapping(kinds, kind, f"kinds.{kind}")) for kind in kinds},
+        gaps=tuple(gap_of(gap) for gap in mappings(document, "gaps")),
     )
     _check(cursor)
     return cursor
@@ -143,15 +166,28 @@ def _last_frame(kind: str, document: Mapping[str, Any]) -> LastFrame:
     )
 
 
+def _span(kind: str, document: Document) -> Span:
+    name = f"kinds.{kind}.overlap"
+    value = document.get("overlap")
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise BadData(name, "must be two offsets")
+    offsets = {"begin": value[0], "end": value[1]}
+    return Span(integer(offsets, "begin", 0, INT64_MAX, name), integer(offsets, "end", 0, INT64_MAX, name))
+
+
 def _check(cursor: Cursor) -> None:
     for name in ("source", "stream", "session"):
         if not getattr(cursor, name):
             raise BadData(name, "must not be empty")
-    for name in ("epoch", "partition", "next_offset", "overlap_from"):
+    for name in ("epoch", "partition", "next_offset"):
         if not 0 <= getattr(cursor, name) <= INT64_MAX:
             raise BadData(name, f"must be within [0, {INT64_MAX}]")
-    if cursor.overlap_from > cursor.next_offset:
-        raise BadData("overlap_from", "must not be past next_offset")
+    if set(cursor.overlaps) != set(cursor.kinds):
+        raise BadData("kinds", "must each have an overlap")
+    for gap in cursor.gaps:
+        check_gap(gap)
+        if gap.state != "open":
+            raise BadData("gaps", "must be open")
     for kind, last in cursor.kinds.items():
         if kind not in TICK_KINDS:
             raise BadData("kinds", f"must name tick kinds, names {kind!r}")
@@ -159,5 +195,8 @@ def _check(cursor: Cursor) -> None:
             raise BadData(f"kinds.{kind}.session", "must not be empty")
         if not 0 <= last.frame <= INT64_MAX:
             raise BadData(f"kinds.{kind}.frame", f"must be within [0, {INT64_MAX}]")
+        begin, end = cursor.overlaps[kind]
+        if not 0 <= begin <= end <= cursor.next_offset:
+            raise BadData(f"kinds.{kind}.overlap", "must begin before it ends, and end by next_offset")
         if last.ts_event is not None and not INT64_MIN <= last.ts_event <= INT64_MAX:
             raise BadData(f"kinds.{kind}.ts_event", "must fit 64 bits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from tapeline.errors import BadData
 from tapeline.model.columns import INT64_MAX, INT64_MIN, TICK_KINDS, TickKind
@@ -25,8 +25,9 @@ from tapeline.model.rules import check_gap
 
 SCHEMA: Final = "feed-event.v1"
 
-EventType = Literal["connected", "disconnected", "gap_opened", "gap_closed", "heartbeat"]
-EVENT_TYPES: Final[tuple[EventType, ...]] = ("connected", "disconnected", "gap_opened", "gap_closed", "heartbeat")
+EventType = Literal["connected", "disconnected", "stopped", "gap_opened", "gap_closed", "heartbeat"]
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+_WITH_REASON: Final = ("disconnected", "stopped")
 
 _TIMES: Final = ("ts_event", "ts_recv")
 _DURATIONS: Final = ("latency_p50_ns", "latency_p99_ns", "ts_in_delta_p50_ns", "ts_in_delta_p99_ns")
@@ -36,10 +37,11 @@ _DURATIONS: Final = ("latency_p50_ns", "latency_p99_ns", "ts_in_delta_p50_ns", "
 class FeedEvent:
     """One event of a stream. Times are ns since the epoch; `at` is the producer's clock.
 
-    `reason` says why for `disconnected`; `gap` is there for `gap_opened` and `gap_closed`. The rest belongs to a
-    `heartbeat` of one `kind` and covers the time since the last one: `ticks`, and the percentiles of the latency (from
-    `ts_event` until arrival at the producer) and of `ts_in_delta`, None where nothing came. `frame`, `ts_event` and
-    `ts_recv` are the newest so far, None before the first. `queue_fill` of the publisher is from 0 to 1.
+    `reason` says why for `disconnected` (another session follows) and `stopped` (none will); `gap` is there for
+    `gap_opened` and `gap_closed`. The rest belongs to a `heartbeat` of one `kind` and covers the time since the last
+    one: `ticks`, and the percentiles of the latency (from `ts_event` until arrival at the producer) and of
+    `ts_in_delta`, None where nothing came. `frame`, `ts_event` and `ts_recv` are the newest so far, None before the
+    first. `queue_fill` of the publisher is from 0 to 1.
     """
 
     type: EventType
@@ -79,7 +81,7 @@ def encode_event(event: FeedEvent) -> bytes:
         "epoch": event.epoch,
         "at": str(event.at),
     }
-    if event.type == "disconnected":
+    if event.type in _WITH_REASON:
         document["reason"] = event.reason
     if event.gap is not None:
         document["gap"] = gap_document(event.gap)
@@ -95,7 +97,7 @@ def decode_event(value: bytes) -> FeedEvent:
     document = object_of(value, SCHEMA)
     kind = cast(EventType, one_of(document, "type", EVENT_TYPES))
     special: dict[str, Any] = {}
-    if kind == "disconnected":
+    if kind in _WITH_REASON:
         special = {"reason": text(document, "reason")}
     elif kind in ("gap_opened", "gap_closed"):
         special = {"gap": gap_of(mapping(document, "gap"))}
@@ -151,8 +153,8 @@ def _check(event: FeedEvent) -> None:
         value = getattr(event, name)
         if value is not None and not INT64_MIN <= value <= INT64_MAX:
             raise BadData(name, "must fit 64 bits")
-    if (event.type == "disconnected") != bool(event.reason):
-        raise BadData("reason", "must be there for disconnected, and only there")
+    if (event.type in _WITH_REASON) != bool(event.reason):
+        raise BadData("reason", "must be there for disconnected and stopped, and only there")
     if (event.type in ("gap_opened", "gap_closed")) != (event.gap is not None):
         raise BadData("gap", "must be there for gap_opened and gap_closed, and only there")
     if event.gap is not None:

@@ -17,6 +17,16 @@ EVENT_LOOP_DELAY_SECONDS: Final = Histogram(
 TICKS: Final = Counter("tapeline_producer_ticks", "Ticks put into frames", ["source", "stream", "kind"])
 FRAMES: Final = Counter("tapeline_producer_frames", "Frames handed to the publisher", ["source", "stream", "kind"])
 SESSIONS: Final = Counter("tapeline_producer_sessions", "Vendor sessions begun", ["source", "stream"])
+REPEATED_TICKS: Final = Counter(
+    "tapeline_producer_repeated_ticks", "Ticks sent again that were on the tape", ["source", "stream", "kind"]
+)
+GAPS: Final = Counter("tapeline_producer_gaps", "Gaps opened", ["source", "stream", "kind"])
+RECONNECTS: Final = Counter("tapeline_producer_reconnects", "Sessions that broke, or never began", ["source", "line"])
+
+# Cache
+CACHE_HITS: Final = Counter("tapeline_cache_hits", "Files of the cache that were used", ["source"])
+CACHE_MISSES: Final = Counter("tapeline_cache_misses", "Files that had to be fetched", ["source"])
+CACHE_CORRUPT: Final = Counter("tapeline_cache_corrupt", "Files set aside: damaged, or half written", ["source"])
 
 # Publisher
 PUBLISHED: Final = Counter("tapeline_publisher_delivered", "Messages that Kafka has acknowledged", ["topic"])

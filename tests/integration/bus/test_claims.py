@@ -15,13 +15,14 @@ import tapeline
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.cursors import CursorWriter, FenceWatch
 from tapeline.bus.log import Log
+from tapeline.bus.overlap import read_ids
 from tapeline.bus.publisher import Publisher
 from tapeline.bus.tail import CURSORS_TOPIC, TailState, claim_stream, read_tail, ticks_topic
 from tapeline.errors import Fenced, TopicMismatch
 from tapeline.model.codec import encode
 from tapeline.model.cursors import LastFrame, decode_cursor
-from tapeline.model.frames import TickFrame
-from tapeline.model.ids import Rows, TapeIds
+from tapeline.model.frames import Resume, TickFrame
+from tapeline.model.ids import Rows
 
 STREAM = "GLBX.MDP3/ESH4"
 SECOND = 1_000_000_000
@@ -89,7 +90,9 @@ async def test_the_tail_goes_from_the_cursor_to_the_end(cluster: str, publisher:
     assert written[1].kinds["mbo"] == LastFrame("first", 19, int(live["ts_event"][:20_000].max()))
     # The overlap starts at a frame before the first of the last two seconds.
     first = int(np.argmax(live["ts_event"] >= written[1].kinds["mbo"].ts_event - 2 * SECOND)) // 1_000 + 1
-    assert first - 2 <= written[1].overlap_from <= first
+    begin, end = written[1].overlaps["mbo"]
+    assert first - 2 <= begin <= first
+    assert end == 21
 
 
 async def test_of_two_claimers_exactly_one_wins(cluster: str, publisher: Publisher) -> None:
@@ -198,18 +201,33 @@ async def test_cut_and_resume_leaves_each_record_once_on_the_tape(
     resumed = await claim(publisher, cluster, tail, "second")
     last = resumed.kinds["mbo"].ts_event
     assert last is not None
-    on_tape = TapeIds()
-    start = {resumed.partition: resumed.overlap_from}
-    with tapeline.consume("md.ticks.saved.v1", start=start, follow=False, kinds=["mbo"], bootstrap=cluster) as reader:
-        for frame in reader:
-            assert isinstance(frame, TickFrame)
-            on_tape.add(Rows.of_frame(frame))
+    on_tape = (await read_ids(cluster, resumed, {"mbo": last - 2 * SECOND}))["mbo"]
     resent = live[live["ts_event"] >= last - 2 * SECOND]
     for frame in frames_of(resent, 700, session="second", epoch=2):
         new = on_tape.take(Rows.of_frame(frame))
         if len(new):
             await publish(publisher, [replace(frame, columns=new.columns, undefined=new.undefined)])
+    assert len(on_tape) == 0
     with tapeline.consume("md.ticks.saved.v1", start="earliest", follow=False, bootstrap=cluster) as reader:
         columns = tapeline.to_numpy(reader, "mbo")
     for name in ("ts_event", "order_id", "sequence", "size"):
         assert np.array_equal(np.sort(columns[name]), np.sort(live[name])), name
+
+
+async def test_what_a_fenced_producer_added_is_no_part_of_the_overlap(
+    cluster: str, publisher: Publisher, live: Any
+) -> None:
+    await claim(publisher, cluster, await read_tail(cluster, "saved", STREAM), "zombie")
+    frames = list(frames_of(live[:6_000], 1_000, session="zombie", epoch=1))
+    await publish(publisher, frames[:2])
+    await claim(publisher, cluster, await read_tail(cluster, "saved", STREAM), "heir")
+    await publish(publisher, frames[2:4])
+    [heirs] = frames_of(live[4_000:5_000], 1_000, session="heir", epoch=2)
+    await publish(publisher, [replace(heirs, resumes=Resume("zombie", 1))])
+    await publish(publisher, frames[5:])
+    tail = await read_tail(cluster, "saved", STREAM)
+    on_tape = (await read_ids(cluster, tail, {"mbo": 0}))["mbo"]
+    assert len(on_tape) == 3_000
+    assert len(on_tape.take(Rows.of_frame(frames[2]))) == 1_000
+    for counted in (frames[0], frames[1], heirs):
+        assert len(on_tape.take(Rows.of_frame(counted))) == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,13 +14,14 @@ import pytest
 from tests.integration.saved.tape import SavedTape
 from tests.unit.feed.test_framer import BASE_NS, DIRECTORY, ticks_of
 
-from tapeline.errors import Retryable
+from tapeline.errors import Misconfigured
 from tapeline.feed.framer import Ticks
+from tapeline.feed.resume import TapeEnd
 from tapeline.feed.runner import Runner
-from tapeline.feed.source import FeedSettings, Item, Session, VendorClock
+from tapeline.feed.source import FeedSettings, Item, Line, Pair, Session, VendorClock
 from tapeline.feed.writer import Totals
-from tapeline.model.columns import F_LAST, TickKind
-from tapeline.model.frames import Origin, Resume
+from tapeline.model.columns import F_LAST
+from tapeline.model.frames import Origin
 
 STREAM, DATASET = "GLBX.MDP3/NQ.FUT", "GLBX.MDP3"
 DEADLINE_S = 20.0
@@ -35,34 +37,58 @@ class ScriptedSession:
     """Gives what `script` yields, never waiting of itself."""
 
     script: Callable[[], AsyncIterator[Item]]
-    origin: Origin = "live"
-    streams: Mapping[str, str] = field(default_factory=lambda: {STREAM: DATASET})
-    resumes: Mapping[tuple[str, TickKind], Resume] = field(default_factory=dict)
+    resumes: AbstractSet[Pair] = frozenset()
 
     def items(self) -> AsyncIterator[Item]:
         return self.script()
 
 
-class ScriptedSource:
+@dataclass
+class ScriptedLine:
     """Has these sessions, one after the other."""
+
+    sessions: Sequence[ScriptedSession]
+    name: str = "scripted"
+    origin: Origin = "live"
+    pairs: AbstractSet[Pair] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._coming = iter(self.sessions)
+        self._next: ScriptedSession | None = None
+
+    async def prepare(self) -> Mapping[str, str] | None:
+        self._next = next(self._coming, None)
+        return None if self._next is None else {STREAM: DATASET}
+
+    async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+        assert self._next is not None
+        return self._next
+
+
+class ScriptedSource:
+    """Has these lines."""
 
     name: ClassVar[str] = "saved"  # whose topics are there
     settings_class: ClassVar[type[FeedSettings]] = ScriptedSettings
 
-    def __init__(self, sessions: Sequence[ScriptedSession]) -> None:
-        self._sessions = sessions
+    def __init__(self, *lines: Line) -> None:
+        self._lines = lines
 
-    async def sessions(self) -> AsyncIterator[Session]:
-        for session in self._sessions:
-            yield session
+    def lines(self) -> Sequence[Line]:
+        return self._lines
 
 
 def runner(
-    tape: SavedTape, tmp_path: Path, *sessions: ScriptedSession, clock_ns: Callable[[], int] = time.time_ns
+    tape: SavedTape,
+    tmp_path: Path,
+    *sessions: ScriptedSession,
+    clock_ns: Callable[[], int] = time.time_ns,
+    origin: Origin = "live",
 ) -> tuple[Runner, Totals]:
     totals = Totals()
     settings = ScriptedSettings.load({}, dotenv=tmp_path / "no.env")
-    return Runner(ScriptedSource(sessions), settings, tape.servers, totals, clock_ns=clock_ns), totals  # type: ignore[arg-type]
+    source = ScriptedSource(ScriptedLine(sessions, origin=origin))
+    return Runner(source, settings, tape.servers, totals, clock_ns=clock_ns), totals  # type: ignore[arg-type]
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -149,35 +175,31 @@ async def test_vendor_times_become_clocks_that_are_a_second_behind_and_250_ms_ap
     assert [placed.frame.kind for placed in tape.placed()] == ["claim", "mbo", "clock", "clock", "clock"]
 
 
-async def test_only_a_saved_pass_ends_with_a_clock(tape: SavedTape, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("origin", "clocks"), [("saved", 1), ("live", 0)])
+async def test_only_a_saved_pass_ends_with_a_clock(
+    tape: SavedTape, tmp_path: Path, origin: Origin, clocks: int
+) -> None:
     async def brief() -> AsyncIterator[Item]:
         yield some(1)
 
-    subject, _ = runner(tape, tmp_path, ScriptedSession(brief), ScriptedSession(brief, origin="saved"))
+    subject, _ = runner(tape, tmp_path, ScriptedSession(brief), origin=origin)
     await subject.run()
-    assert [clock.origin for clock in tape.marks("clock")] == ["saved"]
-
-
-async def test_what_a_session_continues_is_in_its_first_frame_only(tape: SavedTape, tmp_path: Path) -> None:
-    async def brief() -> AsyncIterator[Item]:
-        yield some(9_000)
-
-    resume = Resume("before", 41)
-    subject, _ = runner(tape, tmp_path, ScriptedSession(brief, resumes={(STREAM, "mbo"): resume}))
-    await subject.run()
-    assert [frame.resumes for frame in tape.frames()] == [resume, None, None]
+    assert len(tape.marks("clock")) == clocks
 
 
 async def test_an_error_without_words_still_has_a_reason(tape: SavedTape, tmp_path: Path) -> None:
     async def breaks() -> AsyncIterator[Item]:
         yield some(2)
-        raise Retryable
+        raise Misconfigured
 
     subject, _ = runner(tape, tmp_path, ScriptedSession(breaks))
-    with pytest.raises(Retryable):
+    with pytest.raises(Misconfigured):
         await subject.run()
     assert tape.ticks() == 2
-    assert tape.events()[-1].reason == "Retryable()"
+    assert [(event.type, event.reason) for event in tape.events()[-2:]] == [
+        ("disconnected", "Misconfigured()"),
+        ("stopped", "Misconfigured()"),
+    ]
 
 
 async def test_what_is_stopped_before_it_runs_leaves_nothing_on_the_tape(tape: SavedTape, tmp_path: Path) -> None:

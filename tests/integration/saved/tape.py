@@ -22,7 +22,8 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
 from tapeline.bus.tail import CURSORS_TOPIC, ticks_topic
 from tapeline.bus.topics import apply_topics, load_topics
-from tapeline.feed.runner import EVENTS_TOPIC, Runner
+from tapeline.feed.claims import EVENTS_TOPIC
+from tapeline.feed.runner import Runner
 from tapeline.feed.writer import Totals
 from tapeline.model.codec import decode
 from tapeline.model.cursors import Cursor, decode_cursor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,11 +13,11 @@ from hypothesis import strategies as st
 from tapeline.bus.cursors import Overlap
 from tapeline.bus.tail import TailState, advance, newest_cursor
 from tapeline.model.columns import F_SNAPSHOT
-from tapeline.model.cursors import Cursor, LastFrame
+from tapeline.model.cursors import Cursor, LastFrame, Span
 from tapeline.model.epochs import EpochGate
-from tapeline.model.frames import Resume, TickFrame
+from tapeline.model.frames import Gap, Resume, TickFrame
 
-START: Final = TailState("saved", "GLBX.MDP3/ES.FUT", 3, 100, 100, 0)
+START: Final = TailState("saved", "GLBX.MDP3/ES.FUT", 3, 100, 0)
 
 
 def frame(number: int, times: list[int], **changes: Any) -> TickFrame:
@@ -91,7 +90,7 @@ def test_a_session_that_begins_anew_settles_what_was_before(resumes: Resume | No
 
 
 def cursor(epoch: int, next_offset: int, **changes: Any) -> Cursor:
-    return replace(Cursor("saved", "s", epoch, "one", 3, next_offset, 0, {}), **changes)
+    return replace(Cursor("saved", "s", epoch, "one", 3, next_offset, {}, {}), **changes)
 
 
 def test_the_newest_cursor_is_of_the_highest_epoch_not_the_last_written() -> None:
@@ -121,8 +120,7 @@ def test_the_gate_turns_lower_epochs_away_per_stream() -> None:
 @given(times=st.lists(st.integers(0, 5_000), min_size=1, max_size=300), jitter=st.integers(0, 300))
 def test_no_event_of_the_overlap_is_before_its_offset(times: list[int], jitter: int) -> None:
     ordered = [at + (number % 3) * jitter for number, at in enumerate(sorted(times))]
-    kinds: Mapping[Any, LastFrame] = {}
-    overlap = Overlap(640, 10, kinds)
+    overlap = Overlap(640, 10, None)
     largest = 0
     for offset, at in enumerate(ordered, 10):
         largest = max(largest, at)
@@ -132,16 +130,24 @@ def test_no_event_of_the_overlap_is_before_its_offset(times: list[int], jitter: 
 
 
 def test_the_overlap_follows_closely_and_holds_few_steps() -> None:
-    overlap = Overlap(640, 0, {})
+    overlap = Overlap(640, 0, None)
     for offset in range(10_000):
         overlap.delivered(offset, offset * 5)
         assert offset - 128 - 4 <= overlap.offset <= max(0, offset - 128)
         assert len(overlap._steps) <= 67
 
 
-def test_a_session_that_begins_anew_ends_the_overlap_before_it() -> None:
-    overlap = Overlap(640, 10, {"mbo": LastFrame("one", 1, 10_000)})
-    overlap.restart(50)
-    overlap.delivered(50, 5)
-    overlap.delivered(51, 700)
-    assert overlap.offset == 50
+def test_each_kind_has_its_own_overlap() -> None:
+    rare = replace(frame(0, [3]), kind="mbo")
+    tail = after(claim(1, "one"), frame(0, [5]), rare, frame(1, [8]), frame(0, [9], session="two"))
+    assert tail.overlaps == {"trade": Span(104, 105), "mbo": Span(102, 103)}
+    resumed = after(frame(1, [11], session="three", resumes=Resume("two", 0)), start=tail)
+    assert resumed.overlaps["trade"] == Span(104, 106)
+
+
+def test_a_gap_is_known_until_it_is_bounded() -> None:
+    gap = Gap("g", "open", ("trade",), ("*",), "why", 5)
+    mark = frame(0, [], kind="gap", frame=None, columns={}, gap=gap)
+    tail = after(claim(1, "one"), mark)
+    assert tail.gaps == {"g": gap}
+    assert after(replace(mark, gap=replace(gap, state="bounded", ts_event_to=9)), start=tail).gaps == {}

@@ -15,7 +15,7 @@ from tapeline.feed.calendar import always_open, cme_globex_equity
 from tapeline.feed.framer import FrameLimits, Framer, Instrument, SessionIdentity, Ticks
 from tapeline.model.codec import decode, encode
 from tapeline.model.columns import COLUMNS, F_LAST, TickKind
-from tapeline.model.frames import Resume, TickFrame
+from tapeline.model.frames import Origin, Resume, TickFrame
 
 IDENTITY = SessionIdentity(source="saved", session="s-1", epoch=3, origin="saved")
 DIRECTORY = {7: Instrument("NQH4", "F"), 9: Instrument("NQM4", "F")}
@@ -23,7 +23,13 @@ BASE_NS = 1_703_545_200_000_000_000  # 2023-12-25T23:00:00Z
 
 
 def ticks_of(
-    times: list[int], flags: list[int], *, ids: list[int] | None = None, kind: TickKind = "mbo", publisher_id: int = 1
+    times: list[int],
+    flags: list[int],
+    *,
+    ids: list[int] | None = None,
+    kind: TickKind = "mbo",
+    publisher_id: int = 1,
+    origin: Origin = "live",
 ) -> Ticks:
     n = len(times)
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -49,6 +55,7 @@ def ticks_of(
         columns=columns,
         undefined={},
         directory=DIRECTORY,
+        origin=origin,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from hypothesis import strategies as st
 
 from tapeline.model.columns import COLUMNS, INT64_MAX, INT64_MIN, TICK_KINDS, Column, TickKind
-from tapeline.model.cursors import Cursor, LastFrame
+from tapeline.model.cursors import Cursor, LastFrame, Span
 from tapeline.model.events import EVENT_TYPES, FeedEvent
 from tapeline.model.frames import GAP_STATES, GAP_TIMES, ORIGINS, Array, Gap, Resume, TickFrame
 from tapeline.model.usage import LINES, SchemaUse, Usage
@@ -102,21 +103,22 @@ def marks(draw: st.DrawFn) -> TickFrame:
 
 frames = st.one_of(*(tick_frames(kind) for kind in TICK_KINDS), marks())
 
-cursors = st.builds(
-    lambda overlap, ahead, **fields: Cursor(
-        overlap_from=overlap, next_offset=min(INT64_MAX, overlap + ahead), **fields
-    ),
-    overlap=counts,
-    ahead=st.integers(0, 10_000),
-    source=texts,
-    stream=texts,
-    epoch=counts,
-    session=texts,
-    partition=st.integers(0, 2**31 - 1),
-    kinds=st.dictionaries(
-        kinds, st.builds(LastFrame, session=texts, frame=counts, ts_event=st.none() | int64s), max_size=5
-    ),
-)
+@st.composite
+def cursors(draw: st.DrawFn) -> Cursor:
+    """A cursor that keeps every rule."""
+    last_frames = st.builds(LastFrame, session=texts, frame=counts, ts_event=st.none() | int64s)
+    last = draw(st.dictionaries(kinds, last_frames, max_size=5))
+    next_offset = draw(counts)
+    bounds = st.tuples(*[st.integers(0, next_offset)] * 2).map(sorted)
+    return Cursor(
+        **{name: draw(texts) for name in ("source", "stream", "session")},
+        epoch=draw(counts),
+        partition=draw(st.integers(0, 2**31 - 1)),
+        next_offset=next_offset,
+        kinds=last,
+        overlaps={kind: Span(*draw(bounds)) for kind in last},
+        gaps=tuple(replace(gap, state="open") for gap in draw(st.lists(gaps, max_size=2))),
+    )
 
 
 @st.composite
@@ -124,7 +126,7 @@ def feed_events(draw: st.DrawFn) -> FeedEvent:
     """An event of any type that keeps every rule."""
     kind = draw(st.sampled_from(EVENT_TYPES))
     fields: dict[str, Any] = {name: draw(texts) for name in ("source", "stream", "session")}
-    if kind == "disconnected":
+    if kind in ("disconnected", "stopped"):
         fields["reason"] = draw(texts)
     elif kind in ("gap_opened", "gap_closed"):
         fields["gap"] = draw(gaps)
@@ -151,7 +153,9 @@ def feed_events(draw: st.DrawFn) -> FeedEvent:
 def usages(draw: st.DrawFn) -> Usage:
     """A day's usage of any line that keeps every rule."""
     line = draw(st.sampled_from(LINES))
-    uses = st.builds(SchemaUse, bytes=counts, price_micro_usd_per_gib=counts, cost_micro_usd=counts)
+    uses = st.builds(
+        SchemaUse, bytes=counts, price_micro_usd_per_gib=st.none() | counts, cost_micro_usd=st.none() | counts
+    )
     return Usage(
         source=draw(texts),
         line=line,

@@ -1,0 +1,38 @@
+"""How long to wait before the next attempt: exponential with full jitter, so that clients do not come back at once.
+
+Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+FIRST_S: Final = 0.5
+LONGEST_S: Final = 60.0
+GOOD_S: Final = 60.0
+"""A session that delivered for so long makes the next attempt a first one again."""
+
+
+def full_jitter(
+    attempt: int, random: Callable[[], float], *, first_s: float = FIRST_S, longest_s: float = LONGEST_S
+) -> float:
+    """Return the wait (s) before attempt number `attempt`, the first being 0; `random` gives numbers in [0, 1)."""
+    return random() * min(longest_s, first_s * 2.0 ** min(attempt, 60))
+
+
+class Backoff:
+    """The waits of one connection that is made again and again."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self.attempts = 0
+        """Sessions that failed since the last good one."""
+
+    def failed(self, delivered_s: float) -> float:
+        """Return the wait (s) after a session that delivered data for `delivered_s`; 0: it never began to."""
+        if delivered_s >= GOOD_S:
+            self.attempts = 0
+        wait_s = full_jitter(self.attempts, self._random)
+        self.attempts += 1
+        return wait_s

@@ -1,0 +1,103 @@
+"""The streams that a producer holds: claimed once, shared by its lines, and given up when another takes them over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.cursors import CursorWriter, FenceWatch
+from tapeline.bus.publisher import Publisher
+from tapeline.bus.tail import claim_stream, read_tail
+from tapeline.feed.calendar import calendar_of
+from tapeline.feed.source import Announcement
+from tapeline.model.columns import TickKind
+from tapeline.model.events import FeedEvent, encode_event
+from tapeline.model.frames import Gap, Origin
+from tapeline.ops.logs import get_logger
+
+EVENTS_TOPIC: Final = "md.feed-events.v1"
+
+log = get_logger("claims")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClaim:
+    """One claimed stream. `gaps` are the open ones, by id; `ts_recv` is the newest time of receipt per kind, ns."""
+
+    stream: str
+    dataset: str
+    epoch: int
+    cursors: CursorWriter
+    gaps: dict[str, Gap]
+    ts_recv: dict[TickKind, int] = field(default_factory=dict)
+
+
+class Claims:
+    """Claims streams of one source, and writes their cursors and events."""
+
+    def __init__(
+        self, source: str, publisher: Publisher, bootstrap: str, overlap_s: float, new_id: Callable[[], str]
+    ) -> None:
+        self.source = source
+        self.new_id = new_id
+        """Names sessions and gaps."""
+        self.publisher = publisher
+        self.bootstrap = bootstrap
+        self.streams: dict[str, StreamClaim] = {}
+        self._overlap_s = overlap_s
+        self._watch: FenceWatch | None = None
+        self._turn = asyncio.Lock()
+
+    async def claim(self, streams: Mapping[str, str], session: str, origin: Origin, now_ns: int) -> None:
+        """Claim those of `streams` (stream → dataset) that are not yet held. Raises Fenced where another was faster."""
+        async with self._turn:
+            for stream, dataset in streams.items():
+                if stream not in self.streams:
+                    await self._claim(stream, dataset, session, origin, now_ns)
+
+    async def _claim(self, stream: str, dataset: str, session: str, origin: Origin, now_ns: int) -> None:
+        tail = await read_tail(self.bootstrap, self.source, stream)
+        if self._watch is None:
+            self._watch = FenceWatch(self.bootstrap, self.source, tail.cursors_offset)
+        claimed = await claim_stream(
+            self.publisher,
+            self.bootstrap,
+            tail,
+            session=session,
+            dataset=dataset,
+            publisher_id=0,
+            origin=origin,
+            trading_day=calendar_of(dataset).trading_day(now_ns),
+            now_ns=now_ns,
+        )
+        cursors = CursorWriter(self.publisher, self._watch, claimed, overlap_s=self._overlap_s)
+        self.streams[stream] = StreamClaim(stream, dataset, claimed.epoch, cursors, dict(claimed.gaps))
+        log.info("claimed", stream=stream, epoch=claimed.epoch)
+
+    def check(self) -> None:
+        """Raise Fenced where another producer holds one of the streams by now."""
+        for stream, claim in self.streams.items():
+            if self._watch is not None:
+                self._watch.check(stream, claim.epoch)
+
+    async def write_cursors(self, now_s: float, *, only_due: bool) -> None:
+        """Write the cursors of all streams, or of those for which it is time."""
+        for claim in self.streams.values():
+            if not only_due or claim.cursors.due(now_s):
+                await claim.cursors.write(now_s)
+
+    async def tell(self, event: FeedEvent) -> None:
+        """Publish a feed event."""
+        await self.publisher.publish(namespaced(EVENTS_TOPIC), event.key, encode_event(event))
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Publish a message of a source's own."""
+        await self.publisher.publish(namespaced(announcement.topic), announcement.key, announcement.value)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        if self._watch is not None:
+            self._watch.close()
