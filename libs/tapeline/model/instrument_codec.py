@@ -102,7 +102,9 @@ def decode_instrument(value: bytes) -> Instrument:
         tick=None if is_null(document, "tick") else _tick_rule(mapping(document, "tick")),
         user_defined=user_defined,
         legs=None if is_null(document, "legs") else tuple(_leg(leg) for leg in mappings(document, "legs")),
-        update_action=cast(UpdateAction, one_of(document, "update_action", UPDATE_ACTIONS)),
+        update_action=None
+        if is_null(document, "update_action")
+        else cast(UpdateAction, one_of(document, "update_action", UPDATE_ACTIONS)),
         ts_recv=nanoseconds(document, "ts_recv"),
         **null_or,
     )
@@ -168,8 +170,8 @@ def _check(instrument: Instrument) -> None:
     _check_letter("instrument_class", instrument.instrument_class)
     if instrument.style not in (None, *STYLES):
         raise BadData("style", f"must be one of {', '.join(STYLES)}, or null")
-    if instrument.update_action not in UPDATE_ACTIONS:
-        raise BadData("update_action", f"must be one of {', '.join(UPDATE_ACTIONS)}")
+    if instrument.update_action not in (None, *UPDATE_ACTIONS):
+        raise BadData("update_action", f"must be one of {', '.join(UPDATE_ACTIONS)}, or null")
     if instrument.tick is not None:
         _check_tick_rule(instrument.tick)
     for leg in instrument.legs or ():

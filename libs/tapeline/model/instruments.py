@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -30,7 +31,7 @@ class TickStep:
 
 @dataclass(frozen=True, slots=True)
 class TickRule:
-    """How prices step, from the lowest on; `assumed` where the definition does not say and the product's rule is known."""
+    """How prices step, from the lowest on; `assumed`: the definition does not say, and the product's rule is known."""
 
     basis: TickBasis
     steps: tuple[TickStep, ...]
@@ -83,7 +84,7 @@ class Instrument:
     currency: str | None
     user_defined: bool
     legs: tuple[Leg, ...] | None
-    update_action: UpdateAction
+    update_action: UpdateAction | None
     ts_recv: int
 
     @property
@@ -95,3 +96,12 @@ class Instrument:
     def key(self) -> str:
         """The message's key."""
         return f"{self.dataset}/{self.trading_day}/{self.instrument_id}"
+
+
+_FUTURE: Final = re.compile(r"([A-Z0-9]+?)[FGHJKMNQUVXZ]\d{1,2}")
+
+
+def product_of_future(raw_symbol: str) -> str | None:
+    """Return the product in the raw symbol of an outright CME future (``NQ`` of ``NQZ6``), None where it is none."""
+    form = _FUTURE.fullmatch(raw_symbol)
+    return form and form[1]

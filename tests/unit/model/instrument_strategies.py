@@ -57,7 +57,7 @@ instruments = st.builds(
     currency=st.none() | texts,
     user_defined=st.booleans(),
     legs=st.none() | st.lists(legs, max_size=4).map(tuple),
-    update_action=st.sampled_from(UPDATE_ACTIONS),
+    update_action=st.none() | st.sampled_from(UPDATE_ACTIONS),
     ts_recv=int64s,
 )
 
