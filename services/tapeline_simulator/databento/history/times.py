@@ -26,11 +26,11 @@ def parse_time(text: str) -> tuple[int, int]:
     """
     if text.isdecimal():
         if int(text) > _LATEST_NS:
-            raise ValueError(text)
+            raise ValueError(f"not a time: {text}")
         return int(text), 1
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(text)
+        raise ValueError(f"not a time: {text}")
     hour, minute, second, fraction = match.group("hour", "minute", "second", "fraction")
     clock = f"{hour or '00'}:{minute or '00'}:{second or '00'}"
     zone = match["zone"] or "+00:00"
