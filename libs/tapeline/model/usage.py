@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, cast, get_args
 
 from tapeline.errors import BadData
 from tapeline.model.columns import INT64_MAX
-from tapeline.model.documents import dump, integer, mapping, object_of, one_of, text
+from tapeline.model.documents import dump, integer, is_null, mapping, object_of, one_of, text
 
 SCHEMA: Final = "usage.v1"
 TOPIC: Final = "md.usage.v1"
@@ -22,6 +22,7 @@ Line = Literal["flat", "licence", "metered"]
 """How a vendor charges: a plan's fee by the month, an exchange's licence by the month, or what was used."""
 
 LINES: Final[tuple[Line, ...]] = get_args(Line)
+_NS_PER_S: Final = 1_000_000_000
 _COUNTS: Final = ("requests", "cache_hits", "cache_misses", "saved_micro_usd", "fee_micro_usd_per_month")
 
 
@@ -29,13 +30,13 @@ _COUNTS: Final = ("requests", "cache_hits", "cache_misses", "saved_micro_usd", "
 class SchemaUse:
     """What was received of one schema on one day.
 
-    `bytes` are those that a vendor bills: of records, not compressed. `cost_micro_usd` may be less than bytes and price
-    come to, where a plan includes some of them.
+    `bytes` are those that a vendor bills: of records, not compressed. The list price is None where it is not known, and
+    so is a notional cost then. `cost_micro_usd` may be less than bytes and price come to, where a plan includes some.
     """
 
     bytes: int
-    price_micro_usd_per_gib: int
-    cost_micro_usd: int
+    price_micro_usd_per_gib: int | None
+    cost_micro_usd: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,14 @@ class Usage:
 
     @property
     def cost_micro_usd(self) -> int:
-        """What the day's use comes to, the fee left out; owed only where it is not notional."""
-        return sum(use.cost_micro_usd for use in self.schemas.values())
+        """What the day's use comes to as far as it is known, the fee left out; owed only where it is not notional."""
+        return sum(use.cost_micro_usd or 0 for use in self.schemas.values())
+
+
+def day_of(at_ns: int, offset_days: int = 0) -> str:
+    """Return the day (YYYY-MM-DD, UTC) of a moment in ns since the epoch, or of one so many days from it."""
+    at = datetime.fromtimestamp(at_ns // _NS_PER_S, UTC) + timedelta(days=offset_days)
+    return at.date().isoformat()
 
 
 def encode_usage(usage: Usage) -> bytes:
@@ -121,8 +128,15 @@ def decode_usage(value: bytes) -> Usage:
 
 
 def _schema_use(name: str, document: Mapping[str, Any]) -> SchemaUse:
-    fields = ("bytes", "price_micro_usd_per_gib", "cost_micro_usd")
-    return SchemaUse(**{field: integer(document, field, 0, INT64_MAX, f"schemas.{name}.{field}") for field in fields})
+    def amount(field: str) -> int | None:
+        path = f"schemas.{name}.{field}"
+        return None if is_null(document, field, path) else integer(document, field, 0, INT64_MAX, path)
+
+    return SchemaUse(
+        bytes=integer(document, "bytes", 0, INT64_MAX, f"schemas.{name}.bytes"),
+        price_micro_usd_per_gib=amount("price_micro_usd_per_gib"),
+        cost_micro_usd=amount("cost_micro_usd"),
+    )
 
 
 def _check(usage: Usage) -> None:
@@ -148,5 +162,6 @@ def _check(usage: Usage) -> None:
         if not schema:
             raise BadData("schemas", "must not hold an empty name")
         for name in ("bytes", "price_micro_usd_per_gib", "cost_micro_usd"):
-            if not 0 <= getattr(use, name) <= INT64_MAX:
+            value = getattr(use, name)
+            if value is not None and not 0 <= value <= INT64_MAX:
                 raise BadData(f"schemas.{schema}.{name}", f"must be within [0, {INT64_MAX}]")
