@@ -186,3 +186,28 @@ def test_every_tick_is_framed_once_in_order(rows: list[tuple[int, int, int]], si
 def test_kinds_without_events_are_cut_anywhere(kind: TickKind) -> None:
     frames = list(framer().add(ticks_of([1] * 9, [0] * 9, kind=kind), 1))
     assert [(len(frame), frame.continues) for frame in frames] == [(4, False), (4, False)]
+
+
+def test_leaving_drops_the_event_that_is_not_complete() -> None:
+    subject = framer(FrameLimits(ticks=100))
+    assert list(subject.add(ticks_of([0, 1, 1], [F_LAST, 0, F_LAST]), 100)) == []
+    assert list(subject.add(ticks_of([2, 2], [0, 0]), 101)) == []
+    assert list(subject.add(ticks_of([2], [0]), 102)) == []
+    [frame] = subject.leave(103)
+    assert (frame.ts_event() - BASE_NS).tolist() == [0, 1, 1]
+    assert not frame.continues
+    assert len(subject) == 0
+
+
+def test_leaving_an_event_that_was_cut_drops_the_rest_of_it() -> None:
+    subject = framer(FrameLimits(ticks=2))
+    [cut] = subject.add(ticks_of([0, 0, 0], [0, 0, 0]), 100)
+    assert cut.continues
+    assert list(subject.leave(101)) == []
+
+
+def test_ticks_of_different_origin_do_not_share_a_frame() -> None:
+    subject = framer(FrameLimits(ticks=100))
+    again = list(subject.add(ticks_of([0], [F_LAST], origin="replay"), 100))
+    live = list(subject.add(ticks_of([1], [F_LAST]), 101))
+    assert [frame.origin for frame in [*again, *live, *subject.finish(102)]] == ["replay", "live"]

@@ -1,0 +1,259 @@
+"""What breaks in between: each record is on the tape once and in order, or an open gap covers what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.integration.feed.vendor import DATASET, KIND, MS, STREAM, Away, Vendor, market, runner
+from tests.integration.saved.tape import SavedTape
+from tests.unit.feed.test_framer import BASE_NS, ticks_of
+
+from tapeline.errors import Refused
+from tapeline.feed.framer import Ticks
+from tapeline.feed.resume import TapeEnd
+from tapeline.feed.source import Item, Lost, Pair, Session, VendorClock
+from tapeline.model.columns import F_LAST, F_SNAPSHOT
+from tapeline.model.frames import Gap, Origin, Resume
+
+Record = tuple[int, int, int, int]
+
+
+def records(ticks: Ticks) -> list[Record]:
+    columns = (ticks.instrument_ids, *(ticks.columns[name] for name in ("ts_event", "sequence", "size")))
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def on_tape(tape: SavedTape) -> list[Record]:
+    ids = {"NQH4": 7, "NQM4": 9}
+    return [
+        (ids[str(r["symbol"])], *(int(str(r[name])) for name in ("ts_event", "sequence", "size"))) for r in tape.rows()
+    ]  # type: ignore[misc]
+
+
+def gaps(tape: SavedTape) -> list[Gap]:
+    return [mark.gap for mark in tape.marks("gap") if mark.gap is not None]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_short_outages_leave_every_record_once_and_in_order(tape: SavedTape, tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    plan = [Away(int(random.integers(1, 120)), int(random.integers(0, 40))) for _ in range(4)]
+    vendor = Vendor(market(600, seed), plan)
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_overlap_s=0.02).run()
+    assert on_tape(tape) == records(vendor.ticks)
+    assert gaps(tape) == []
+    frames = tape.frames()
+    assert len({frame.session for frame in frames}) == 5
+    assert {frame.origin for frame in frames} == {"live", "replay"}
+    for before, after in pairwise(frames):
+        if before.session == after.session:
+            assert (after.frame, after.resumes) == ((before.frame or 0) + 1, None)
+        else:
+            assert (after.frame, after.resumes) == (0, Resume(before.session, before.frame or 0))
+
+
+async def test_a_new_process_resumes_where_the_last_one_left(tape: SavedTape, tmp_path: Path) -> None:
+    vendor = Vendor(market(500), [Away(203)])
+    first = runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_overlap_s=0.02)
+    vendor.on_end = first.stop
+    await first.run()
+    assert 190 < len(on_tape(tape)) <= 203
+    vendor.position += 60
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_overlap_s=0.02).run()
+    assert on_tape(tape) == records(vendor.ticks)
+    assert [frame.epoch for frame in tape.marks("claim")] == [1, 2]
+    assert gaps(tape) == []
+
+
+async def test_an_outage_that_is_too_long_is_a_gap_and_the_stream_is_live_at_once(
+    tape: SavedTape, tmp_path: Path
+) -> None:
+    vendor = Vendor(market(300), [Away(100, misses=50, minutes=61)])
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    assert vendor.asked == [None, None]
+    every, there = records(vendor.ticks), on_tape(tape)
+    missing = every[len([r for r in there if r in every[:100]]) : 150]
+    assert sorted(there + missing) == sorted(every)
+    opened, bounded = gaps(tape)
+    assert (opened.state, bounded.state) == ("open", "bounded")
+    assert replace(bounded, state="open", ts_event_to=None, ts_recv_to=None) == opened
+    assert opened.reason.startswith("nothing was received for 3,660")
+    assert bounded.ts_event_from is not None
+    assert bounded.ts_event_to is not None
+    assert all(bounded.ts_event_from <= ts_event <= bounded.ts_event_to for _, ts_event, _, _ in missing)
+    kinds = [(placed.frame.kind, placed.frame.gap and placed.frame.gap.state) for placed in tape.placed()]
+    at = kinds.index(("gap", "open"))
+    assert kinds[at : at + 3] == [("gap", "open"), ("gap", "bounded"), ("mbo", None)]
+    assert [e.type for e in tape.events() if e.type.startswith("gap")] == ["gap_opened", "gap_closed"]
+
+
+async def test_closed_hours_are_no_outage(tape: SavedTape, tmp_path: Path) -> None:
+    vendor = Vendor(market(300), [Away(100, misses=50, minutes=21 * 60 + 60 + 30)])
+    # From 22 hours and 59 minutes into the session on, over the daily break, to half an hour after the next open.
+    vendor.minutes = 23 * 60 - 90
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_max_s=86_400).run()
+    assert vendor.asked[1] is not None
+    assert gaps(tape) == []
+
+
+async def test_a_vendor_that_cannot_replay_leaves_a_gap(tape: SavedTape, tmp_path: Path) -> None:
+    vendor = Vendor(market(300), [Away(100, misses=20), Away(1_000, can_replay=False)])
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    assert [gap.state for gap in gaps(tape)] == ["open", "bounded"]
+    assert tape.frames()[-1].session not in {frame.session for frame in tape.frames()[:3]}
+    assert [frame.resumes for frame in tape.frames() if frame.frame == 0] == [None, None]
+
+
+async def test_a_replay_that_leaves_out_what_is_known_is_not_trusted(tape: SavedTape, tmp_path: Path) -> None:
+    vendor = Vendor(market(300), [Away(100), Away(100, forgets=7)])
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    opened, bounded = gaps(tape)
+    assert opened.reason.startswith("count mismatch: the replay left out")
+    before = [frame for frame in tape.frames() if frame.session == tape.frames()[0].session]
+    assert opened.ts_event_from == max(int(frame.ts_event().max()) for frame in before)
+    assert bounded.state == "bounded"
+
+
+async def test_a_gap_that_was_open_when_the_process_ended_is_bounded_by_the_next(
+    tape: SavedTape, tmp_path: Path
+) -> None:
+    class Silent(Vendor):
+        async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+            session = await super().connect(ends)
+            if self.sessions == 2:
+                first.stop()
+            return session
+
+    vendor = Silent(market(300), [Away(100, minutes=61), Away(0), Away(0)])
+    first = runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns)
+    vendor.on_end = lambda: first.stop() if vendor.sessions == 2 else None
+    await first.run()
+    # The session in which the gap was opened gave nothing.
+    if not gaps(tape):
+        pytest.fail("no gap was opened")
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_max_s=0).run()
+    opened, bounded = gaps(tape)
+    assert (opened.id, opened.state, bounded.state) == (bounded.id, "open", "bounded")
+
+
+class Line:
+    """Gives the same items once."""
+
+    origin: Origin = "live"
+
+    def __init__(self, name: str, *items: Item, error: Exception | None = None, stream: str = STREAM) -> None:
+        self.name = name
+        self.pairs: AbstractSet[Pair] = frozenset({(stream, KIND)})
+        self.resumes: AbstractSet[Pair] = frozenset()
+        self._stream = stream
+        self._items = items
+        self._error = error
+        self._done = False
+
+    async def prepare(self) -> Mapping[str, str] | None:
+        done, self._done = self._done, True
+        return None if done else {self._stream: DATASET}
+
+    async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+        if self._error is not None:
+            raise self._error
+        return self
+
+    async def items(self) -> AsyncIterator[Item]:
+        for item in self._items:
+            yield item
+
+
+def now_ns() -> int:
+    return BASE_NS
+
+
+async def test_a_symbol_s_gap_ends_with_its_own_next_tick_that_is_no_snapshot_s(
+    tape: SavedTape, tmp_path: Path
+) -> None:
+    snapshot = ticks_of([0, 0], [F_SNAPSHOT, F_SNAPSHOT | F_LAST], ids=[9, 9])
+    line = Line(
+        "one",
+        ticks_of([MS, 2 * MS], [F_LAST, F_LAST], ids=[7, 9]),
+        Lost(STREAM, KIND, ("NQM4",), "F_MAYBE_BAD_BOOK", BASE_NS + MS),
+        ticks_of([3 * MS], [F_LAST], ids=[7]),
+        snapshot,
+        ticks_of([4 * MS, 5 * MS, 6 * MS], [F_LAST] * 3, ids=[7, 9, 9]),
+    )
+    await runner(tape, tmp_path, line, clock_ns=now_ns).run()
+    told = [
+        (placed.frame.gap.state, placed.frame.gap.ts_event_from, placed.frame.gap.ts_event_to)
+        if placed.frame.gap
+        else [(at - BASE_NS) // MS for at in placed.frame.ts_event().tolist()]
+        for placed in tape.placed()
+        if placed.frame.kind in ("mbo", "gap")
+    ]
+    assert told == [
+        [1, 2],
+        ("open", BASE_NS + MS, None),
+        [3, 0, 0],
+        [4],
+        ("bounded", BASE_NS + MS, BASE_NS + 5 * MS),
+        [5, 6],
+    ]
+
+
+async def test_a_heartbeat_of_the_vendor_ends_the_gap_of_a_quiet_stream_but_not_of_a_book(
+    tape: SavedTape, tmp_path: Path
+) -> None:
+    clock = VendorClock(STREAM, BASE_NS + 9 * MS)
+    line = Line(
+        "one",
+        ticks_of([MS], [0], kind="trade"),
+        Lost(STREAM, "trade", ("*",), "skipped"),
+        Lost(STREAM, KIND, ("*",), "skipped"),
+        clock,
+    )
+    await runner(tape, tmp_path, line, clock_ns=now_ns).run()
+    states = [(gap.kinds, gap.state, gap.ts_event_to) for gap in gaps(tape)]
+    assert states == [
+        (("trade",), "open", None),
+        (("mbo",), "open", None),
+        (("trade",), "bounded", BASE_NS + 9 * MS),
+    ]
+
+
+async def test_a_line_that_nothing_can_mend_stops_alone_and_is_told(tape: SavedTape, tmp_path: Path) -> None:
+    other = "GLBX.MDP3/ES.FUT"
+    good = Line("good", ticks_of([MS, 2 * MS], [F_LAST, F_LAST]))
+    bad = Line("bad", error=Refused("the key is not entitled to ES.FUT"), stream=other)
+    with pytest.raises(Refused, match=r"ES\.FUT"):
+        await runner(tape, tmp_path, bad, good, clock_ns=now_ns).run()
+    assert tape.ticks() == 2
+    stopped = [event for event in tape.events() if event.type == "stopped"]
+    assert [(event.stream, event.reason) for event in stopped] == [(other, "the key is not entitled to ES.FUT")]
+
+
+async def test_no_clock_before_the_replay_is_complete(tape: SavedTape, tmp_path: Path) -> None:
+    late = VendorClock(STREAM, BASE_NS + 10_000 * MS)
+
+    class Clocked(Vendor):
+        async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+            session = await super().connect(ends)
+            items = session.items
+
+            async def with_clock() -> AsyncIterator[Item]:
+                yield late
+                async for item in items():
+                    yield item
+
+            session.items = with_clock  # type: ignore[method-assign]
+            return session
+
+    vendor = Clocked(market(60), [Away(30)])
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    kinds = [placed.frame.kind for placed in tape.placed() if placed.frame.kind != "claim"]
+    # Only the first session's, which had nothing to replay.
+    assert kinds.count("clock") <= 1
+    assert "clock" not in kinds[kinds.index("mbo") :]
