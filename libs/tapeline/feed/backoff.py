@@ -22,17 +22,21 @@ def full_jitter(
 
 
 class Backoff:
-    """The waits of one connection that is made again and again."""
+    """The waits of one connection that is made again and again.
+
+    They grow with the outage and not with the attempts: whoever has been away for a second is asked again within half
+    a second, and is back on the tape within one.
+    """
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
-        self.attempts = 0
-        """Sessions that failed since the last good one."""
+        self._since_s: float | None = None
 
-    def failed(self, delivered_s: float) -> float:
-        """Return the wait (s) after a session that delivered data for `delivered_s`; 0: it never began to."""
-        if delivered_s >= GOOD_S:
-            self.attempts = 0
-        wait_s = full_jitter(self.attempts, self._random)
-        self.attempts += 1
-        return wait_s
+    def failed(self, now_s: float, delivered_s: float) -> float:
+        """Return the wait (s) after a session that broke at `now_s`, having delivered data for `delivered_s`, 0: none.
+
+        `now_s` is any steady clock.
+        """
+        if self._since_s is None or delivered_s >= GOOD_S:
+            self._since_s = now_s
+        return self._random() * min(LONGEST_S, max(FIRST_S, (now_s - self._since_s) / 2))

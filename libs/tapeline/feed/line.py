@@ -88,7 +88,7 @@ class LineRunner:
                 except Retryable as error:
                     self.reason = _words(error)
                 RECONNECTS.labels(self._claims.source, self.line.name).inc()
-                wait_s = backoff.failed(self._delivered_s())
+                wait_s = backoff.failed(self._loop.time(), self._delivered_s())
                 log.warning("broken", line=self.line.name, reason=self.reason, next_attempt_s=round(wait_s, 3))
                 self.state = "backing off"
                 await self._unless_stopped(asyncio.sleep(wait_s))

@@ -39,9 +39,12 @@ def test_waits_double_up_to_a_minute_and_are_spread_over_their_whole_length() ->
     assert full_jitter(10_000, lambda: 1.0) == 60.0
 
 
-def test_only_a_minute_of_good_data_makes_the_next_attempt_a_first_one() -> None:
+def test_waits_grow_with_the_outage_until_a_minute_of_good_data() -> None:
     backoff = Backoff(lambda: 1.0)
-    assert [backoff.failed(s) for s in (0.0, GOOD_S - 1, 3.0, GOOD_S, 0.0)] == [0.5, 1.0, 2.0, 0.5, 1.0]
+    failures = [(100.0, 0.0), (100.5, 0.0), (101.0, 0.3), (104.0, GOOD_S - 1), (180.0, 0.0), (900.0, 0.0)]
+    assert [backoff.failed(*failure) for failure in failures] == [0.5, 0.5, 0.5, 2.0, 40.0, 60.0]
+    assert [backoff.failed(1_000.0, GOOD_S), backoff.failed(1_003.0, 0.0)] == [0.5, 1.5]
+    assert Backoff(lambda: 0.5).failed(1.0, 0.0) == 0.25
 
 
 def ns(text: str) -> int:
