@@ -22,6 +22,18 @@ REPEATED_TICKS: Final = Counter(
 )
 GAPS: Final = Counter("tapeline_producer_gaps", "Gaps opened", ["source", "stream", "kind"])
 RECONNECTS: Final = Counter("tapeline_producer_reconnects", "Sessions that broke, or never began", ["source", "line"])
+RECEIVE_PAUSES: Final = Counter(
+    "tapeline_producer_receive_pauses", "Times the full receive buffer stopped reading the socket", ["source", "line"]
+)
+SLOW_READER_WARNINGS: Final = Counter(
+    "tapeline_producer_slow_reader_warnings", "Times the vendor said that it is read too slowly", ["source", "line"]
+)
+UNRESOLVED_SYMBOLS: Final = Counter(
+    "tapeline_producer_unresolved_symbols", "Symbols that the vendor does not know", ["source", "line"]
+)
+DOUBTFUL_BOOKS: Final = Counter(
+    "tapeline_producer_doubtful_books", "Order books that the vendor may have lost records of", ["source", "line"]
+)
 
 # Cache
 CACHE_HITS: Final = Counter("tapeline_cache_hits", "Files of the cache that were used", ["source"])

@@ -57,7 +57,7 @@ def test_every_schema_of_the_vendor_has_a_size() -> None:
 
 
 def test_an_unknown_schema_is_named_with_the_known_ones() -> None:
-    with pytest.raises(BadData, match="mbo, .*is 'level-9'"):
+    with pytest.raises(BadData, match=r"mbo, .*is 'level-9'"):
         record_bytes("level-9")
 
 
