@@ -1,11 +1,15 @@
-"""The process around a runner: logs, health endpoint, signals."""
+"""The process around a runner: logs, health endpoint, signals, and a new start where Kafka was away."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
+from collections.abc import Mapping
 
 from tapeline.bus.bootstrap import bootstrap_servers
+from tapeline.errors import BrokerUnavailable, DeliveryFailed
+from tapeline.feed.backoff import Backoff
 from tapeline.feed.runner import Runner
 from tapeline.feed.source import FeedSettings, Source
 from tapeline.feed.writer import Totals
@@ -19,17 +23,56 @@ log = get_logger("service")
 async def serve(source: Source, settings: FeedSettings, totals: Totals) -> None:
     """Run a source with its health endpoint until it ends, or until SIGTERM or SIGINT; count in `totals`.
 
-    A signal stops reading; everything read before is delivered. Raises what `Runner.run` raises.
+    A signal stops reading; everything read before is delivered. A source that can resume begins again where Kafka did
+    not take messages or was away: from what is on the tape, as after a kill. Raises what `Runner.run` raises.
     """
     keep_freed_memory()
-    runner = Runner(source, settings, bootstrap_servers(), totals)
+    service = _Service(source, settings, totals)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, runner.stop)
+        loop.add_signal_handler(number, service.stop)
     try:
-        async with HealthEndpoint(runner.status, port=settings.health_port) as health:
+        async with HealthEndpoint(service.status, port=settings.health_port) as health:
             log.info("started", source=source.name, health=health.url)
-            await runner.run()
+            await service.run()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+class _Service:
+    def __init__(self, source: Source, settings: FeedSettings, totals: Totals) -> None:
+        self._source = source
+        self._settings = settings
+        self._totals = totals
+        self._stopped = asyncio.Event()
+        self._runner = self._new_runner()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._runner.stop()
+
+    def status(self) -> Mapping[str, object]:
+        return self._runner.status()
+
+    async def run(self) -> None:
+        backoff = Backoff(random.random)
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            try:
+                return await self._runner.run()
+            except (BrokerUnavailable, DeliveryFailed) as error:
+                if self._settings.resume_limits() is None or self._stopped.is_set():
+                    raise
+                wait_s = backoff.failed(loop.time(), loop.time() - began_s)
+                log.warning("Kafka is away", reason=str(error), next_attempt_s=round(wait_s, 3))
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._stopped.wait()
+                return None
+            except TimeoutError:
+                self._runner = self._new_runner()
+
+    def _new_runner(self) -> Runner:
+        return Runner(self._source, self._settings, bootstrap_servers(), self._totals)
