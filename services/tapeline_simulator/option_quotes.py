@@ -1,0 +1,282 @@
+"""Who quotes and trades NQ options when, and at what price: rows of mbp-1 and trades, a slice of time at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from tapeline.feed.dbn_records import Array
+from tapeline.model.columns import F_LAST, INT64_MAX
+from tapeline_simulator.book_rows import MBP1, TRADES
+from tapeline_simulator.market import PUBLISHER_ID
+from tapeline_simulator.surface import Floats, option_values
+
+Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
+
+SLICE_NS: Final = 25_000_000
+"""Quotes follow the underlying from slice to slice."""
+NICKEL_E9: Final = 50_000_000
+NICKELS_PER_POINT: Final = 20
+FINE_TICK_NICKELS: Final = 100
+"""Up to 5.00 points the tick is a nickel, above it is a quarter."""
+COARSE_NICKELS: Final = 5
+
+_YEAR_NS: Final = 365 * 86_400 * 10**9
+_LEAST_TIME_NS: Final = 60 * 10**9
+_SILENT_ONE_IN: Final = 50
+_MOST_ACTIVITY: Final = 6.0
+_MOVE_MEMORY: Final = 0.99
+_MOVED: Final = 0.5
+"""A quote is behind when the value has moved by this share of its half spread."""
+_MOVERS_SHARE: Final = 0.6
+_LATENCY_NS: Final = 80_000
+_IN_DELTA_NS: Final = 11_000
+
+
+_MOST_LOTS: Final = 10
+"""An aggressor takes at most so many."""
+
+_STATE: Final = np.dtype(
+    [
+        ("instrument_id", "<i8"),
+        ("strike_points", "<i8"),
+        ("is_call", "?"),
+        ("expires_ns", "<i8"),
+        ("underlying", "<i8"),
+        ("weight", "<f8"),
+        ("short_strike_points", "<i8"),
+        ("value", "<f8"),  # points, when last quoted
+        ("bid", "<i8"),  # nickels; 0: none
+        ("ask", "<i8"),  # nickels; 0: never quoted yet
+        ("bid_size", "<i8"),
+        ("ask_size", "<i8"),
+        ("bid_count", "<i8"),
+        ("ask_count", "<i8"),
+        ("action", "u1"),
+        ("is_bid_told", "?"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What is quoted: `underlying` is the position of its future, `weight` how much of the activity it draws.
+
+    With a `short_strike_points` it is a vertical spread, whose second leg is sold.
+    """
+
+    instrument_id: int
+    strike_points: int
+    is_call: bool
+    expires_ns: int
+    underlying: int
+    weight: float
+    short_strike_points: int = 0
+
+
+def never_quotes(raw_symbol: str) -> bool:
+    """Return whether this contract is listed and yet never quoted, as about one in fifty is."""
+    return crc32(f"silent {raw_symbol}".encode()) % _SILENT_ONE_IN == 0
+
+
+def on_tick_below(points: Floats) -> Int64s:
+    """Return the nearest price at or below `points` that is on the tick grid, in nickels (0.05 points)."""
+    nickels = np.floor(points * NICKELS_PER_POINT).astype(np.int64)
+    return np.where(nickels > FINE_TICK_NICKELS, nickels // COARSE_NICKELS * COARSE_NICKELS, nickels)
+
+
+def on_tick_above(points: Floats) -> Int64s:
+    """Return the nearest price at or above `points` that is on the tick grid, in nickels (0.05 points)."""
+    nickels = np.ceil(points * NICKELS_PER_POINT).astype(np.int64)
+    return np.where(nickels > FINE_TICK_NICKELS, -(-nickels // COARSE_NICKELS) * COARSE_NICKELS, nickels)
+
+
+class OptionQuotes:
+    """The market makers of a growing set of contracts.
+
+    They follow the values of the surface: first come the contracts that have never been quoted, then those whose quote
+    is furthest behind, then others by how active they are; `quotes_per_s` is the mean of the latter two.
+    """
+
+    def __init__(self, seed: int, quotes_per_s: float, trades_per_s: float) -> None:
+        self._random = np.random.Generator(np.random.PCG64([seed, 0x0971]))
+        self._quotes_per_slice = quotes_per_s * SLICE_NS / 1e9
+        self._trades_per_slice = trades_per_s * SLICE_NS / 1e9
+        self._quotes_owed = self._trades_owed = 0.0
+        self._typical_move = self._last_future = 0.0
+        self._packet = self._received_ns = 0
+        self._contracts = np.zeros(0, dtype=_STATE)
+
+    def add(self, contracts: Sequence[Contract]) -> None:
+        """Take up contracts; they are quoted for the first time in the next slice."""
+        added = np.zeros(len(contracts), dtype=_STATE)
+        for name in (
+            "instrument_id",
+            "strike_points",
+            "is_call",
+            "expires_ns",
+            "underlying",
+            "weight",
+            "short_strike_points",
+        ):
+            added[name] = [getattr(contract, name) for contract in contracts]
+        self._contracts = np.concatenate([self._contracts, added])
+
+    def next_slice(self, at_ns: int, futures: Floats, is_trading: Bools) -> tuple[Array, Array]:
+        """Return the (mbp-1, trades) rows of [at_ns, at_ns + SLICE_NS), in order of capture.
+
+        `futures` are the middle prices in points by `Contract.underlying`, `is_trading` says which of them trade.
+        Nobody quotes in a contract's last moments, so that no row is later than its expiry.
+        """
+        quotes, trades = self._how_many(float(futures[0]))
+        every = self._contracts
+        live = np.flatnonzero((every["expires_ns"] > at_ns + 2 * SLICE_NS) & is_trading[every["underlying"]])
+        state = every[live]
+        if not len(state):
+            return np.zeros(0, dtype=MBP1), np.zeros(0, dtype=TRADES)
+        values, vegas = _values(state, at_ns, futures)
+        half_spreads = 0.03 + 0.001 * vegas + 0.0008 * values
+        traded = self._pick(state, trades)
+        traded = traded[state["ask"][traded] > 0]
+        quoted = np.setdiff1d(self._whom_to_quote(state, values, half_spreads, quotes), traded)
+        before = _quote_rows(state[traded])
+        self._quote(state, quoted, values, half_spreads)
+        self._trade(state, traded, before)
+        every[live] = state
+        pairs = np.repeat(before, 2)
+        pairs[1::2] = _quote_rows(state[traded])
+        rows = np.concatenate([_quote_rows(state[quoted]), pairs])
+        events = np.concatenate([np.arange(len(quoted)), len(quoted) + np.repeat(np.arange(len(traded)), 2)])
+        rows = self._stamp(at_ns, rows, events)
+        return rows, _trade_rows(rows[rows["action"] == ord("T")])
+
+    def _how_many(self, future: float) -> tuple[int, int]:
+        """Return how many quotes and trades a slice has: more while the future moves, as asked for on the average."""
+        move = abs(future - self._last_future) if self._last_future else 0.0
+        self._last_future = future
+        activity = 0.5 + 0.5 * min(_MOST_ACTIVITY, move / self._typical_move) if self._typical_move else 1.0
+        self._typical_move += (1 - _MOVE_MEMORY) * (move - self._typical_move)
+        self._quotes_owed += self._quotes_per_slice * activity
+        self._trades_owed += self._trades_per_slice * activity
+        quotes, trades = int(self._quotes_owed), int(self._trades_owed)
+        self._quotes_owed -= quotes
+        self._trades_owed -= trades
+        return quotes, trades
+
+    def _whom_to_quote(self, state: Array, values: Floats, half_spreads: Floats, count: int) -> Int64s:
+        is_new = state["ask"] == 0
+        behind = np.where(is_new, 0.0, np.abs(values - state["value"]) / half_spreads)
+        movers = np.flatnonzero(behind > _MOVED)
+        most = int(count * _MOVERS_SHARE)
+        if len(movers) > most:
+            movers = movers[np.argsort(-behind[movers], kind="stable")[:most]]
+        return np.concatenate([np.flatnonzero(is_new), movers, self._pick(state, count - len(movers))])
+
+    def _pick(self, state: Array, count: int) -> Int64s:
+        """Return at most `count` contracts, each once, the active ones more often."""
+        shares = np.cumsum(state["weight"])
+        picked: Int64s = np.unique(np.searchsorted(shares, self._random.random(count) * shares[-1], side="right"))
+        return picked
+
+    def _quote(self, state: Array, quoted: Int64s, values: Floats, half_spreads: Floats) -> None:
+        """Set bid and ask around the value, the bid at or below and the ask at or above it, with sizes from 1."""
+        value, half = values[quoted], half_spreads[quoted]
+        chances = self._random.random((4, len(quoted)))
+        shift = (chances[0] - 0.5) * 0.8 * half
+        bids = np.maximum(on_tick_below(value - half + shift), 0)
+        state["action"][quoted] = np.where(state["ask"][quoted] == 0, ord("A"), ord("M"))
+        state["bid"][quoted], state["ask"][quoted] = bids, on_tick_above(value + half + shift)
+        state["value"][quoted] = value
+        bid_sizes, ask_sizes = np.where(bids > 0, _sizes(chances[1]), 0), _sizes(chances[2])
+        orders = 1 + (chances[3] * 4).astype(np.int64)
+        state["bid_size"][quoted], state["bid_count"][quoted] = bid_sizes, np.minimum(bid_sizes, orders)
+        state["ask_size"][quoted], state["ask_count"][quoted] = ask_sizes, np.minimum(ask_sizes, orders)
+        state["is_bid_told"][quoted] = (bids > 0) & (chances[3] < 0.5)
+
+    def _trade(self, state: Array, traded: Int64s, prints: Array) -> None:
+        """Let aggressors take what is shown and show the rest, or more; `prints`, the quotes before, become trades."""
+        chances = self._random.random((3, len(traded)))
+        is_buy = (chances[0] < 0.5) | (state["bid"][traded] == 0)
+        for side, is_taken in (("ask", is_buy), ("bid", ~is_buy)):
+            rows = traded[is_taken]
+            shown = state[f"{side}_size"][rows]
+            size = 1 + (chances[1][is_taken] * np.minimum(shown, _MOST_LOTS)).astype(np.int64)
+            is_all = size >= shown
+            left = np.where(is_all, _sizes(chances[2][is_taken]), shown - size)
+            prints["price"][is_taken] = prints[f"{side}_price"][is_taken]
+            prints["size"][is_taken] = np.minimum(size, shown)
+            state[f"{side}_size"][rows] = left
+            state[f"{side}_count"][rows] = np.minimum(state[f"{side}_count"][rows], left)
+            state["is_bid_told"][rows] = side == "bid"
+            state["action"][rows] = np.where(is_all, ord("A"), ord("M"))
+        prints["action"], prints["side"], prints["flags"] = ord("T"), np.where(is_buy, ord("B"), ord("A")), 0
+
+    def _stamp(self, at_ns: int, rows: Array, events: Int64s) -> Array:
+        """Return the rows in order of time, with times and packet numbers; `events` numbers the event of each row."""
+        chances = self._random.random((4, int(events[-1]) + 1 if len(events) else 0))
+        order = np.argsort(chances[0], kind="stable")
+        waits = -np.log1p(-chances[1:])
+        times = at_ns + (chances[0][order] * SLICE_NS).astype(np.int64)
+        in_deltas = _IN_DELTA_NS + (waits[0] * 2_500).astype(np.int64)
+        received = times + _LATENCY_NS + in_deltas + (waits[1] * 15_000).astype(np.int64)
+        received = np.maximum.accumulate(np.maximum(received, self._received_ns))
+        packets = self._packet + np.cumsum(1 + (waits[2] * 3).astype(np.int64))
+        if len(order):
+            self._received_ns, self._packet = int(received[-1]), int(packets[-1])
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        by_time = np.argsort(place[events], kind="stable")
+        rows, at = rows[by_time], place[events][by_time]
+        rows["ts_event"], rows["ts_recv"], rows["ts_in_delta"] = times[at], received[at], in_deltas[at]
+        rows["sequence"] = packets[at] & 0xFFFF_FFFF
+        return rows
+
+
+def _values(state: Array, at_ns: int, futures: Floats) -> tuple[Floats, Floats]:
+    """Return what contracts are worth (points) and their vegas."""
+    years = np.maximum(state["expires_ns"] - at_ns, _LEAST_TIME_NS) / _YEAR_NS
+    strikes = state["strike_points"].astype(np.float64)
+    values, vegas = option_values(futures[state["underlying"]], strikes, years, state["is_call"])
+    spreads = np.flatnonzero(state["short_strike_points"])
+    if len(spreads):
+        legs = state[spreads]
+        sold, _ = option_values(
+            futures[legs["underlying"]],
+            legs["short_strike_points"].astype(np.float64),
+            years[spreads],
+            legs["is_call"],
+        )
+        values[spreads] -= sold
+    return values, vegas
+
+
+def _sizes(chances: Floats) -> Int64s:
+    return 1 + np.minimum(-np.log1p(-chances) * 9.0, 98.0).astype(np.int64)
+
+
+def _quote_rows(state: Array) -> Array:
+    """Return mbp-1 rows, without times, of what contracts show; the row tells of the side that changed last."""
+    rows = np.zeros(len(state), dtype=MBP1)
+    rows["length"], rows["rtype"], rows["publisher_id"] = MBP1.itemsize // 4, 0x01, PUBLISHER_ID
+    rows["instrument_id"], rows["action"], rows["flags"] = state["instrument_id"], state["action"], F_LAST
+    rows["side"] = np.where(state["is_bid_told"], ord("B"), ord("A"))
+    for side in ("bid", "ask"):
+        rows[f"{side}_price"] = np.where(state[side] > 0, state[side] * NICKEL_E9, INT64_MAX)
+        rows[f"{side}_size"], rows[f"{side}_count"] = state[f"{side}_size"], state[f"{side}_count"]
+    for name in ("price", "size"):
+        rows[name] = np.where(state["is_bid_told"], rows[f"bid_{name}"], rows[f"ask_{name}"])
+    return rows
+
+
+def _trade_rows(prints: Array) -> Array:
+    rows = np.zeros(len(prints), dtype=TRADES)
+    for name in TRADES.names or ():
+        rows[name] = prints[name]
+    rows["length"], rows["rtype"] = TRADES.itemsize // 4, 0x00
+    return rows
