@@ -1,0 +1,1 @@
+"""Rules that say how good ticks, contracts and chains are. Pure."""
