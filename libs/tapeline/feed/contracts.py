@@ -57,16 +57,16 @@ class Contracts:
         self._last_words: list[Announcement] = []
         self._begin_day(now_ns)
 
-    def define(self, records: Array, now_ns: int) -> list[Announcement]:
+    def define(self, records: Array, now_ns: int) -> list[Instrument]:
         """Take definition records (a structured array); return the instruments that are new or have changed today."""
         self._roll(now_ns)
-        announced = []
+        news = []
         for instrument in self._decoder.decode(records, self._day):
             if self._is_news(instrument):
                 self._instruments[instrument.instrument_id] = instrument
                 self._track(instrument)
-                announced.append(_announcement(instrument))
-        return announced
+                news.append(instrument)
+        return news
 
     def quote(self, ticks: Ticks) -> None:
         """Take note of which contracts `ticks` quote; those of another trading day are left out."""
@@ -147,10 +147,11 @@ class Contracts:
             if instrument.trading_day != self._day:
                 instrument = replace(instrument, trading_day=self._day)
                 self._instruments[instrument.instrument_id] = instrument
-                yield _announcement(instrument)
+                yield announcement(instrument)
 
 
-def _announcement(instrument: Instrument) -> Announcement:
+def announcement(instrument: Instrument) -> Announcement:
+    """Return the message that tells of an instrument."""
     return Announcement(instrument_model.TOPIC, instrument.key, encode_instrument(instrument))
 
 

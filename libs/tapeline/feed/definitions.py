@@ -132,7 +132,7 @@ class DefinitionDecoder:
         )
 
     def _tick_rule(self, increment: int, letter: str, underlying: str | None) -> TickRule | None:
-        if increment != INT64_MAX:
+        if 0 <= increment < INT64_MAX:
             rule = TickRule("definition", (TickStep(None, increment),))
             return self._tick_rules.setdefault(increment, rule)
         if letter in _OPTIONS and underlying and product_of_future(underlying) in _WITH_TWO_STEPS:

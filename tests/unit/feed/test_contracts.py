@@ -11,7 +11,7 @@ import pytest
 from tests.unit.feed.definition_builders import AT, EXPIRY, HOUR, option, records, spread
 
 from tapeline.feed.calendar import cme_globex_equity
-from tapeline.feed.contracts import MOST_AT_ONCE, Contracts
+from tapeline.feed.contracts import MOST_AT_ONCE, Contracts, announcement
 from tapeline.feed.framer import Instrument as FrameInstrument
 from tapeline.feed.framer import Ticks
 from tapeline.feed.source import Announcement
@@ -48,7 +48,9 @@ def reports(announcements: Sequence[Announcement]) -> list[ContractCompleteness]
 
 
 def define(contracts: Contracts, *messages: dbn.InstrumentDefMsg, now_ns: int = AT) -> list[Instrument]:
-    return instruments(contracts.define(records(*messages), now_ns))
+    news = contracts.define(records(*messages), now_ns)
+    assert instruments([announcement(instrument) for instrument in news]) == news
+    return news
 
 
 def quotes(

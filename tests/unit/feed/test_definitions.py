@@ -8,6 +8,8 @@ from pathlib import Path
 import databento_dbn as dbn
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.feed.definition_builders import AT, E9, EXPIRY, HOUR, definition, option, records, spread
 
 from tapeline.feed.dbn_records import RTYPE_DEFINITION, layouts
@@ -141,6 +143,14 @@ def test_what_is_strange_is_still_an_instrument() -> None:
     letterless["instrument_class"] = b"\0"
     (instrument,) = DefinitionDecoder("databento", "GLBX.MDP3").decode(letterless, DAY)
     assert (instrument.instrument_class, instrument.parent) == ("?", None)
+    assert decode_instrument(encode_instrument(instrument)) == instrument
+
+
+@given(record=st.binary(min_size=520, max_size=520), legs=st.integers(0, 1))
+def test_whatever_a_record_holds_becomes_an_instrument_that_can_be_announced(record: bytes, legs: int) -> None:
+    found = np.frombuffer(record, dtype=layouts(3, ts_out=False)[RTYPE_DEFINITION].record).copy()
+    found["leg_count"], found["leg_index"] = legs, 0
+    (instrument,) = DefinitionDecoder("databento", "GLBX.MDP3").decode(found, DAY)
     assert decode_instrument(encode_instrument(instrument)) == instrument
 
 
