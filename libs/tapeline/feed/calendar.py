@@ -53,6 +53,17 @@ class Calendar:
         """Return whether the market trades at `at_ns`."""
         return bool(self.opens[self._session(at_ns)] <= at_ns)
 
+    def next_open(self, at_ns: int) -> int:
+        """Return the first moment (ns) from `at_ns` on at which the market trades, `at_ns` itself where it does then."""
+        return max(at_ns, int(self.opens[self._session(at_ns)]))
+
+    def last_close(self, at_ns: int) -> int:
+        """Return when (ns) the last session that is over at `at_ns` closed. Raises BadData where the table has none."""
+        index = self._session(at_ns)
+        if not index:
+            raise BadData("ts_recv", f"{at_ns} is before the first close of the calendar {self.name}")
+        return int(self.closes[index - 1])
+
     def open_ns(self, begin_ns: int, end_ns: int) -> int:
         """Return for how long (ns) the market trades within [begin_ns, end_ns)."""
         first, last = self._session(begin_ns), self._session(max(begin_ns, end_ns))

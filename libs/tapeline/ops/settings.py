@@ -79,7 +79,8 @@ class ServiceSettings(BaseModel):
         lines = []
         for detail in error.errors(include_input=False, include_url=False):
             field = ".".join(str(part) for part in detail["loc"])
-            lines.append(f"{cls.prefix()}{field.upper()} (or [{cls.service}] {field} in the profile): {detail['msg']}")
+            rule = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{cls.prefix()}{field.upper()} (or [{cls.service}] {field} in the profile): {rule}")
         return f"settings of {cls.service} (profile {profile or 'none'}): " + "; ".join(lines)
 
 

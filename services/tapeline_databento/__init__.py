@@ -1,0 +1,1 @@
+"""Puts Databento's live feed on the tape."""
