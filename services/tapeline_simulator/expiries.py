@@ -9,10 +9,12 @@ instead of a weekly, and the day of a quarterly no Friday option. What falls on 
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -75,14 +77,7 @@ def _is_wanted(series: Series, found: list[Series], count: int) -> bool:
 
 def next_futures(at_ns: int, count: int) -> list[Future]:
     """Return the `count` quarterly futures that expire next after `at_ns`."""
-    day, found = _day_of(at_ns), list[Future]()
-    year, month = day.year, (day.month + 2) // 3 * 3
-    while len(found) < count:
-        future = Future(f"{ROOT}{MONTHS[month - 1]}{year % 10}", _instant(_quarterly_day(year, month), _QUARTERLY_STOP))
-        if future.expires_ns > at_ns:
-            found.append(future)
-        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
-    return found
+    return list(islice(_futures_after(at_ns), count))
 
 
 def future_of(symbol: str, at_ns: int) -> Future:
@@ -90,10 +85,19 @@ def future_of(symbol: str, at_ns: int) -> Future:
 
     Raises Misconfigured where it is not the raw symbol of one.
     """
-    for future in next_futures(at_ns, 40):
-        if future.symbol == symbol:
-            return future
-    raise Misconfigured(f"{symbol!r} must be a quarterly NQ future, such as {next_futures(at_ns, 1)[0].symbol}")
+    if not re.fullmatch(rf"{ROOT}[HMUZ]\d", symbol):
+        raise Misconfigured(f"{symbol!r} must be a quarterly NQ future, such as {next_futures(at_ns, 1)[0].symbol}")
+    return next(future for future in _futures_after(at_ns) if future.symbol == symbol)
+
+
+def _futures_after(at_ns: int) -> Iterator[Future]:
+    day = _day_of(at_ns)
+    year, month = day.year, (day.month + 2) // 3 * 3
+    while True:
+        future = Future(f"{ROOT}{MONTHS[month - 1]}{year % 10}", _instant(_quarterly_day(year, month), _QUARTERLY_STOP))
+        if future.expires_ns > at_ns:
+            yield future
+        year, month = (year + 1, 3) if month == 12 else (year, month + 3)
 
 
 def _series_of(day: date) -> Iterator[Series]:
@@ -120,6 +124,9 @@ def _series_of(day: date) -> Iterator[Series]:
 def _quarterly_day(year: int, month: int) -> date:
     fridays = [week[calendar.FRIDAY] for week in calendar.monthcalendar(year, month) if week[calendar.FRIDAY]]
     day = date(year, month, fridays[2])
+    known = list(_closes())
+    if not known[0] <= day <= known[-1]:
+        raise Misconfigured(f"the calendar knows no expiries in {year}, only from {known[0]} to {known[-1]}")
     while not _is_business_day(day):
         day -= timedelta(days=1)
     return day

@@ -142,9 +142,11 @@ class OptionQuotes:
             return np.zeros(0, dtype=MBP1), np.zeros(0, dtype=TRADES)
         values, vegas = _values(state, at_ns, futures)
         half_spreads = 0.03 + 0.001 * vegas + 0.0008 * values
-        traded = self._pick(state, trades)
-        traded = traded[state["ask"][traded] > 0]
-        quoted = np.setdiff1d(self._whom_to_quote(state, values, half_spreads, quotes), traded)
+        is_known = state["ask"] > 0
+        traded = self._pick(np.where(is_known, state["weight"], 0.0), trades)
+        behind = np.where(is_known, np.abs(values - state["value"]) / half_spreads, np.inf)
+        behind[traded] = -1.0
+        quoted = self._whom_to_quote(state["weight"], behind, quotes)
         before = _quote_rows(state[traded])
         self._quote(state, quoted, values, half_spreads)
         self._trade(state, traded, before)
@@ -169,20 +171,27 @@ class OptionQuotes:
         self._trades_owed -= trades
         return quotes, trades
 
-    def _whom_to_quote(self, state: Array, values: Floats, half_spreads: Floats, count: int) -> Int64s:
-        is_new = state["ask"] == 0
-        behind = np.where(is_new, 0.0, np.abs(values - state["value"]) / half_spreads)
-        movers = np.flatnonzero(behind > _MOVED)
+    def _whom_to_quote(self, weights: Floats, behind: Floats, count: int) -> Int64s:
+        """Return the contracts that have no quote yet and `count` others, of which those furthest behind come first.
+
+        `behind` is in half spreads: infinite where there is no quote, negative where none may come.
+        """
+        movers = np.flatnonzero((behind > _MOVED) & (behind < np.inf))
         most = int(count * _MOVERS_SHARE)
         if len(movers) > most:
             movers = movers[np.argsort(-behind[movers], kind="stable")[:most]]
-        return np.concatenate([np.flatnonzero(is_new), movers, self._pick(state, count - len(movers))])
+        may_be_picked = (behind >= 0) & (behind < np.inf)
+        may_be_picked[movers] = False
+        others = self._pick(np.where(may_be_picked, weights, 0.0), count - len(movers))
+        return np.concatenate([np.flatnonzero(behind == np.inf), movers, others])
 
-    def _pick(self, state: Array, count: int) -> Int64s:
-        """Return at most `count` contracts, each once, the active ones more often."""
-        shares = np.cumsum(state["weight"])
-        picked: Int64s = np.unique(np.searchsorted(shares, self._random.random(count) * shares[-1], side="right"))
-        return picked
+    def _pick(self, weights: Floats, count: int) -> Int64s:
+        """Return `count` positions, those of much weight more often and each once (Efraimidis, Spirakis 2006)."""
+        with np.errstate(divide="ignore"):
+            waits = -np.log1p(-self._random.random(len(weights))) / weights
+        count = min(count, int(np.count_nonzero(weights)))
+        first: Int64s = np.argsort(waits, kind="stable")[:count]
+        return first
 
     def _quote(self, state: Array, quoted: Int64s, values: Floats, half_spreads: Floats) -> None:
         """Set bid and ask around the value, the bid at or below and the ask at or above it, with sizes from 1."""

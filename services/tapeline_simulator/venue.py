@@ -62,6 +62,11 @@ class OptionSettings:
     trades_per_s: float = 5.0
     new_strike_after_s: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Raise Misconfigured where a number makes no market."""
+        if self.expiries < 1 or min(self.quotes_per_s, self.trades_per_s, self.new_strike_after_s) < 0:
+            raise Misconfigured(f"options need at least one expiry and no negative rate or time, not {self}")
+
 
 class Venue:
     """NQ futures and, unless `options` is None, options on them, as a vendor's `tape` captures them from `start_ns`.
