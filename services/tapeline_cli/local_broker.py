@@ -21,6 +21,7 @@ import psutil
 
 from tapeline.bus.probe import prove_writable
 from tapeline.errors import BrokerUnavailable, Retryable
+from tapeline.ops.state import state_folder as state_folder
 from tapeline_cli.java import fetch_jars, find_java, kafka_version
 
 USUAL_PORT = 9092
@@ -57,11 +58,6 @@ share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 """
-
-
-def state_folder() -> Path:
-    """Return the folder of everything Tapeline keeps on this machine: ``TAPELINE_STATE_DIR``, else ``.tapeline``."""
-    return Path(os.environ.get("TAPELINE_STATE_DIR") or ".tapeline").absolute()
 
 
 @dataclass(frozen=True, slots=True)

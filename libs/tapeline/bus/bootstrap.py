@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import orjson
 
 from tapeline.errors import Misconfigured
+from tapeline.ops.state import state_folder
 
 DEFAULT_BOOTSTRAP_SERVERS: Final = "127.0.0.1:9092"
 _NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -25,7 +25,7 @@ def bootstrap_servers(environment: Mapping[str, str] = os.environ) -> str:
     """
     if named := environment.get("KAFKA_BOOTSTRAP_SERVERS", "").strip():
         return named
-    path = Path(environment.get("TAPELINE_STATE_DIR") or ".tapeline") / "kafka.json"
+    path = state_folder(environment) / "kafka.json"
     try:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:
