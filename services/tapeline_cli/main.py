@@ -18,7 +18,7 @@ SUMMARIES = {
     "replay": "Put a saved DBN file on the tape.",
     "simulate": "Write an endless synthetic market as DBN.",
     "sources": "List the sources, and why one cannot load.",
-    "tail": "Show ticks, pressure or feed events as they come.",
+    "tail": "Show what is on the topics as it comes.",
     "topics": "Create, verify and list the topics.",
 }
 

@@ -1,4 +1,4 @@
-"""`tapeline tail`: ticks, pressure or feed events as they come."""
+"""`tapeline tail`: what is on the topics, as it comes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ from tapeline.bus.topics import load_topics
 from tapeline.errors import BadData
 from tapeline.model.frames import TickFrame
 from tapeline_cli.board import Board
+from tapeline_cli.lines import event_line, instrument_line, quality_line
 
-tail = typer.Typer(help="Show ticks, pressure or feed events as they come; Ctrl-C ends it.", no_args_is_help=True)
+tail = typer.Typer(help="Show what is on the topics as it comes; Ctrl-C ends it.", no_args_is_help=True)
 
 Stream = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be given several times.")]
+Parent = Annotated[
+    list[str] | None, typer.Option("--parent", help="Only of this parent, such as NQ.OPT; may be given several times.")
+]
 Symbol = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; may be given several times.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 FromStart = Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that is kept, not with now.")]
@@ -81,15 +85,47 @@ def ticks(
 @tail.command()
 def events(stream: Stream = None, json: AsJson = False, from_start: FromStart = False, once: Once = False) -> None:
     """Show connections, gaps and heartbeats."""
-    documents = cast(
-        Iterator[dict[str, Any] | None], _values(["md.feed-events.v1"], stream, from_start=from_start, once=once)
+    _print_documents(_documents("md.feed-events.v1", stream, from_start, once), event_line, json=json)
+
+
+@tail.command()
+def instruments(
+    parent: Parent = None,
+    symbol: Symbol = None,
+    json: AsJson = False,
+    from_start: FromStart = False,
+    once: Once = False,
+) -> None:
+    """Show instruments as they are defined."""
+    documents = (
+        document
+        for document in _documents("md.instruments.v1", None, from_start, once)
+        if document is None
+        or ((not parent or document["parent"] in parent) and (not symbol or document["raw_symbol"] in symbol))
     )
+    _print_documents(documents, instrument_line, json=json)
+
+
+@tail.command()
+def quality(stream: Stream = None, json: AsJson = False, from_start: FromStart = False, once: Once = False) -> None:
+    """Show what the quality rules found, such as contracts that have not quoted."""
+    documents = _documents("md.quality.v1", stream, from_start, once)
+    _print_documents(documents, quality_line, json=json)
+
+
+def _documents(topic: str, streams: list[str] | None, from_start: bool, once: bool) -> Iterator[dict[str, Any] | None]:
+    return cast(Iterator[dict[str, Any] | None], _values([topic], streams, from_start=from_start, once=once))
+
+
+def _print_documents(
+    documents: Iterator[dict[str, Any] | None], line: Callable[[dict[str, Any]], str], *, json: bool
+) -> None:
     if json:
         _print_json(documents)
         return
     for document in documents:
         if document is not None:
-            sys.stdout.write(_event_line(document) + "\n")
+            sys.stdout.write(line(document) + "\n")
             sys.stdout.flush()
 
 
@@ -204,13 +240,3 @@ class _Line:
             f"{datetime.fromtimestamp(self._at_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}",
             self._origin,
         )
-
-
-def _event_line(document: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(int(document["at"]) / 1e9, UTC)
-    where = f"{at:%Y-%m-%d %H:%M:%S} {document['source']} {document['stream']}"
-    if document["type"] == "heartbeat":
-        latency_ns = document["latency_p99_ns"]
-        latency = "" if latency_ns is None else f", latency p99 {latency_ns / 1e6:,.1f} ms"
-        return f"{where} {document['kind']}: {document['ticks']:,} ticks, frame {document['frame']}{latency}"
-    return f"{where} {document['type']} {document.get('reason') or document.get('gap') or ''}".rstrip()

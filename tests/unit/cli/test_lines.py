@@ -1,0 +1,65 @@
+"""What people read of a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from tapeline_cli.lines import event_line, instrument_line, quality_line
+
+GOLDEN: Final = Path(__file__).parents[3] / "schemas" / "golden"
+
+
+def golden(name: str, **changes: Any) -> dict[str, Any]:
+    document: dict[str, Any] = orjson.loads((GOLDEN / f"{name}.json").read_bytes())
+    return document | changes
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [
+        (
+            golden("instrument.v1.option"),
+            "2026-11-24 GLBX.MDP3/Q4B.OPT Q4BX6 C25100: european call at 25,100 on NQZ6 until 2026-11-24 21:00:00 × 20"
+            " tick 0.05 up to 5, 0.25 (assumed)",
+        ),
+        (
+            golden("instrument.v1.future"),
+            "2026-11-24 GLBX.MDP3/NQ.FUT NQZ6: class F until 2026-12-18 14:30:00 × 20 tick 0.25",
+        ),
+        (
+            golden("instrument.v1.spread"),
+            "2026-11-24 GLBX.MDP3/Q4B.OPT UD:1V: VT 2805719: user-defined class T until 2026-11-24 21:00:00 × 20"
+            " tick 0.05 of +1 Q4BX6 C25100, −1 Q4BX6 C25200 (modified)",
+        ),
+        (
+            golden("instrument.v1.future", parent=None, expiry=None, multiplier=None, tick=None, update_action="D"),
+            "2026-11-24 GLBX.MDP3/– NQZ6: class F (deleted)",
+        ),
+    ],
+)
+def test_an_instrument_says_what_its_definition_says(document: dict[str, Any], line: str) -> None:
+    assert instrument_line(document) == line
+
+
+def test_quality_says_what_is_missing() -> None:
+    assert quality_line(golden("quality.v1.contract_completeness")) == (
+        "2026-11-24 20:59:00 databento GLBX.MDP3/Q4B.OPT 2026-11-24:"
+        " 410 of 412 contracts have quoted since 2026-11-23 23:00:00;"
+        " missing Q4BX6 C29000, Q4BX6 P19000; without definition 42077777; 35 user-defined"
+    )
+
+
+def test_quality_names_few_of_many_and_says_the_end_of_the_day() -> None:
+    many = [f"S{each}" for each in range(100)]
+    changes = {"missing": 1_412, "missing_symbols": many, "unlisted": 0, "unlisted_ids": [], "user_defined": 0}
+    line = quality_line(golden("quality.v1.contract_completeness", **changes, final=True))
+    assert line.endswith("; missing S0, S1, S2, S3, S4 and 1,407 more; end of the trading day")
+
+
+def test_events_say_what_happened() -> None:
+    lines = [event_line(golden(f"feed-event.v1.{name}")) for name in ("connected", "disconnected", "heartbeat")]
+    assert [line.split()[4] for line in lines] == ["connected", "disconnected", "mbo:"]
