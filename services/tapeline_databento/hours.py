@@ -19,10 +19,6 @@ class Hours:
         """Return whether the market trades."""
         return self._calendar.is_open(at_ns)
 
-    def trading_day(self, at_ns: int) -> str:
-        """Return the trading day (YYYY-MM-DD)."""
-        return self._calendar.trading_day(at_ns)
-
     def wait_ns(self, at_ns: int) -> int:
         """Return how long to wait until a session may begin, 0 where it may now."""
         if not self._is_limited or at_ns - self._calendar.last_close(at_ns) < self._after_ns:

@@ -61,6 +61,13 @@ class LinePlan:
         """Whether it carries definitions."""
         return any(each.kind is None for each in self.subscriptions)
 
+    def products(self) -> list[str]:
+        """Return the products of the futures parents, where some options are carried as well."""
+        parents = {each.symbol for each in self.subscriptions if each.symbol_type == "parent"}
+        if not any(parent.endswith(".OPT") for parent in parents):
+            return []
+        return sorted(parent.removesuffix(".FUT") for parent in parents if parent.endswith(".FUT"))
+
     def pairs_of(self, schemas: Iterable[str]) -> list[Pair]:
         """Return the streams and kinds of some schemas."""
         chosen = set(schemas)
@@ -125,6 +132,17 @@ def plan_lines(settings: DatabentoSettings) -> Sequence[LinePlan]:
         if of_line:
             plans.append(LinePlan(name, settings.dataset, of_line))
     return plans
+
+
+def quoted_parents(settings: DatabentoSettings) -> list[str]:
+    """Return the parents whose definitions and quotes are both subscribed to."""
+    subscriptions = parse_subscriptions(settings.subscriptions)
+    defined = {each.symbol for each in subscriptions if each.kind is None}
+    return [
+        each.symbol
+        for each in subscriptions
+        if each.symbol_type == "parent" and each.kind in ("mbo", "l1") and each.symbol in defined
+    ]
 
 
 def _silence_limit_s(subscription: Subscription, settings: DatabentoSettings) -> float:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.calendar import calendar_of
+from tapeline.feed.contracts import Contracts
 from tapeline.feed.resume import TapeEnd
 from tapeline.feed.source import FeedSettings, Pair
 from tapeline.model.frames import Origin
@@ -17,7 +18,7 @@ from tapeline.ops.logs import get_logger
 from tapeline_databento.client import GatewayProtocol, connect
 from tapeline_databento.hours import Hours
 from tapeline_databento.normalize import InstrumentClasses
-from tapeline_databento.plan import LinePlan, plan_lines
+from tapeline_databento.plan import LinePlan, plan_lines, quoted_parents
 from tapeline_databento.session import SOURCE, Knowledge, Lessons, LiveSession
 from tapeline_databento.settings import DatabentoSettings
 
@@ -36,7 +37,10 @@ class DatabentoSource:
     def __init__(self, settings: FeedSettings, clock_ns: Callable[[], int] = time.time_ns) -> None:
         if not isinstance(settings, DatabentoSettings):
             raise Misconfigured("the Databento source needs settings of its own class")
-        knowledge = Knowledge(InstrumentClasses(settings.dataset))
+        calendar, parents = calendar_of(settings.dataset), quoted_parents(settings)
+        knowledge = Knowledge(
+            InstrumentClasses(settings.dataset), Contracts(SOURCE, settings.dataset, parents, calendar, clock_ns())
+        )
         self._lines = [LiveLine(plan, settings, knowledge, clock_ns) for plan in plan_lines(settings)]
 
     def lines(self) -> Sequence[LiveLine]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,34 +10,16 @@ import numpy as np
 from tapeline.feed.dbn import Symbology
 from tapeline.feed.dbn_decoder import DbnBatch, DbnMetadata
 from tapeline.feed.framer import Instrument, Ticks
+from tapeline.feed.instrument_class import instrument_class
 from tapeline.model.frames import Array
 
-UNKNOWN_CLASS: Final = "?"
 _TIMES: Final = ("ts_event", "ts_recv", "ts_ref")
-
-# Raw symbols of CME Globex as Databento writes them; definitions, where the file has them, go before.
-_FORMS_BY_CLASS: Final = (
-    ("T", re.compile(r"UD:.*")),
-    ("C", re.compile(r"\S+ C\d+")),
-    ("P", re.compile(r"\S+ P\d+")),
-    ("S", re.compile(r"\S+-\S+")),
-    ("F", re.compile(r"[A-Z0-9]{2,3}[FGHJKMNQUVXZ]\d{1,2}")),
-)
 
 
 def stream_name(metadata: DbnMetadata, file_name: str) -> str:
     """Return ``<dataset>/<symbol>``, or ``<dataset>/<file name>`` where the file holds several symbols."""
     what = metadata.symbols[0] if len(metadata.symbols) == 1 else file_name
     return f"{metadata.dataset}/{what}"
-
-
-def instrument_class(dataset: str, symbol: str) -> str:
-    """Return the DBN instrument class that the form of a raw symbol tells, `?` where it tells none."""
-    if dataset == "GLBX.MDP3":
-        for letter, form in _FORMS_BY_CLASS:
-            if form.fullmatch(symbol):
-                return letter
-    return UNKNOWN_CLASS
 
 
 class Normalizer:

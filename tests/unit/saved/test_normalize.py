@@ -11,37 +11,13 @@ from tests.unit.saved.files import LATENCY_NS, START_NS, head, mbo, orders
 from tapeline.feed.dbn import DbnReader
 from tapeline.feed.dbn_decoder import DbnMetadata
 from tapeline.feed.framer import Instrument, Ticks
-from tapeline_saved.normalize import Normalizer, instrument_class, stream_name
+from tapeline_saved.normalize import Normalizer, stream_name
 
 
 def ticks_of(data: bytes, *, shift_ns: int = 0, classes: dict[int, str] | None = None) -> list[Ticks]:
     reader = DbnReader(io.BytesIO(data), "test")
     normalizer = Normalizer("S/1", "GLBX.MDP3", reader.symbology, classes or {}, shift_ns)
     return [normalizer.ticks(batch) for batch in reader.batches()]
-
-
-@pytest.mark.parametrize(
-    ("symbol", "letter"),
-    [
-        ("ESM4 P5230", "P"),
-        ("NQH6 C21000", "C"),
-        ("UD:1V: GN 2404921", "T"),
-        ("ESM4-ESU4", "S"),
-        ("ESH4", "F"),
-        ("MNQH26", "F"),
-        ("6EM4", "F"),
-        ("M2KZ5", "F"),
-        ("ES.c.0", "?"),
-        ("AAPL", "?"),
-        ("1234", "?"),
-    ],
-)
-def test_the_form_of_a_cme_symbol_tells_its_class(symbol: str, letter: str) -> None:
-    assert instrument_class("GLBX.MDP3", symbol) == letter
-
-
-def test_forms_of_other_markets_tell_nothing() -> None:
-    assert instrument_class("XNAS.ITCH", "ESH4") == "?"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Sessions of their own for single order books: a snapshot, and then that book's orders from there on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from tapeline.errors import Retryable
+from tapeline.feed.dbn_decoder import Decoded
+from tapeline.feed.framer import Ticks
+from tapeline_databento.books import Books, Doubt
+from tapeline_databento.client import GatewayProtocol
+from tapeline_databento.errors import BooksLost
+from tapeline_databento.merging import Merged
+from tapeline_databento.normalize import InstrumentClasses, Normalizer
+
+
+@dataclass(eq=False, slots=True)
+class Feed:
+    """One connection; `doubt` is the book that it is there for, None for a line's own."""
+
+    normalizer: Normalizer
+    books: Books = field(default_factory=Books)
+    doubt: Doubt | None = None
+    has_begun: bool = True
+    """Whether its snapshot has begun; what comes before that belongs to nobody."""
+
+    def sift(self, ticks: Ticks) -> tuple[Ticks, list[Doubt]]:
+        """Return what may be published of some orders, and the books that became doubtful."""
+        if not self.has_begun:
+            clears = ticks.columns["action"] == ord("R")
+            if not clears.any():
+                return ticks.cut(0, 0), []
+            ticks = ticks.cut(int(clears.argmax()), len(ticks))
+            self.has_begun = True
+        return self.books.sift(ticks)
+
+    def doubt_again(self) -> Doubt | None:
+        """Return the doubt of its book once its connection has ended, None for a line's own."""
+        if self.doubt is None:
+            return None
+        last_good = self.books.last_good(self.doubt.instrument_id)
+        return replace(self.doubt, ts_event_from=last_good or self.doubt.ts_event_from)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection for one book ended."""
+
+    reason: str
+
+
+class BookSessions:
+    """Opens at most `most` sessions for single books during one session of a line, called `name`.
+
+    `open_book` connects, and asks for a snapshot of one raw symbol.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dataset: str,
+        classes: InstrumentClasses,
+        open_book: Callable[[str], Awaitable[GatewayProtocol]],
+        most: int,
+    ) -> None:
+        self._name = name
+        self._dataset = dataset
+        self._classes = classes
+        self._open_book = open_book
+        self._most = most
+        self._feeds: list[Feed] = []
+
+    @property
+    def all_begun(self) -> bool:
+        """Whether every doubtful book was told anew."""
+        return all(feed.has_begun for feed in self._feeds)
+
+    async def mend(self, doubt: Doubt, of: Feed, merged: Merged[Feed, Decoded | Ended]) -> None:
+        """Let `merged` bring a book anew that became doubtful on the connection `of`.
+
+        A connection that is there for this book alone is left. Raises BooksLost where it is one too many.
+        """
+        if len(self._feeds) >= self._most:
+            raise BooksLost(
+                f"{self._name}: the book of {doubt.symbol} is doubtful, and {len(self._feeds)} were mended before it:"
+                " all begin anew"
+            )
+        if of.doubt is not None:
+            await merged.remove(of)
+            of.has_begun = True
+        normalizer = Normalizer(self._dataset, {"mbo": {doubt.symbol: doubt.stream}}, self._classes)
+        feed = Feed(normalizer, doubt=doubt, has_begun=False)
+        self._feeds.append(feed)
+        merged.add(feed, self._session(doubt.symbol))
+
+    async def _session(self, symbol: str) -> AsyncGenerator[Decoded | Ended, None]:
+        protocol: GatewayProtocol | None = None
+        try:
+            protocol = await self._open_book(symbol)
+            async for decoded in protocol.decoded():
+                yield decoded
+        except Retryable as error:
+            yield Ended(str(error))
+        finally:
+            if protocol is not None:
+                protocol.transport.abort()
