@@ -9,14 +9,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import faust
 import numpy as np
+from faust.app.base import BootStrategy
 from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
 from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.publisher import Publisher
 from tapeline.feed.calendar import cme_globex_equity
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
@@ -24,7 +26,7 @@ from tapeline.orderflow.sessions import Sessions
 from tapeline_processor.agents.ticks import TicksAgent
 from tapeline_processor.checkpoints import Loader, Saver
 from tapeline_processor.operators import pressure
-from tapeline_processor.partitions import Partitions, Producer
+from tapeline_processor.partitions import Partitions
 from tapeline_processor.settings import ProcessorSettings
 from tapeline_processor.transport import RawBytes, Transport
 
@@ -32,9 +34,8 @@ log = get_logger("processor")
 
 GROUP = "tapeline-processor"
 
-_ROWS_BATCH_BYTES = 2 << 20
-"""Several frames' rows, so that what is handed over while a request is under way goes with the next one."""
-_MAX_REQUEST_BYTES = 4 << 20
+_MAX_MESSAGE_BYTES = 4 << 20
+"""Of a dead letter: as much as any topic takes."""
 _STOP_TIMEOUT_S = 1.0
 
 
@@ -58,10 +59,6 @@ def build_app(settings: ProcessorSettings, servers: str, partitions: Partitions)
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance_id or None,
         consumer_max_fetch_size=settings.fetch_partition_bytes,
-        producer_linger=settings.linger_ms / 1000,
-        producer_compression_type="zstd",  # a quarter of lz4's time, whose level aiokafka fixes at 9
-        producer_max_batch_size=_ROWS_BATCH_BYTES,
-        producer_max_request_size=_MAX_REQUEST_BYTES,
         stream_buffer_maxsize=settings.buffered_frames,
         stream_wait_empty=False,
         table_standby_replicas=0,
@@ -70,11 +67,10 @@ def build_app(settings: ProcessorSettings, servers: str, partitions: Partitions)
         autodiscover=False,
         web_enabled=False,
     )
+    # Rows and checkpoints go through the bus.
+    app.boot_strategy = BootStrategy(app, enable_kafka_producer=False)
     app.transport = Transport(
         app.conf.broker_consumer, app, restore=partitions.restore, fetch_max_wait_ms=settings.fetch_max_wait_ms
-    )
-    app.producer_transport = Transport(
-        app.conf.broker_producer, app, restore=partitions.restore, fetch_max_wait_ms=settings.fetch_max_wait_ms
     )
     return app
 
@@ -100,8 +96,16 @@ class Worker:
         loader = Loader(servers, topics.__getitem__, sessions)
         self.partitions = Partitions(loader.load, self._fail, timeout_s=settings.restore_timeout_s, clock=clock)
         self._app = build_app(settings, servers, self.partitions)
+        self._publisher = Publisher(
+            servers,
+            GROUP,
+            linger_ms=settings.linger_ms,
+            max_queue_bytes=settings.queue_bytes,
+            max_message_bytes=_MAX_MESSAGE_BYTES,
+            on_failed=self._fail,
+        )
         self._saver = Saver(
-            self._producer,
+            self._publisher,
             topics.__getitem__,
             self._fail,
             interval_s=settings.checkpoint_interval_s,
@@ -110,7 +114,7 @@ class Worker:
             clock=clock,
             new_id=lambda: secrets.token_hex(8),
         )
-        self._agents = [TicksAgent(topic, self.partitions, self._producer, self._saver) for topic in topics]
+        self._agents = [TicksAgent(topic, self.partitions, self._publisher, self._saver) for topic in topics]
         for topic, agent in zip(topics, self._agents, strict=True):
             self._app.agent(
                 self._app.topic(topic, schema=RawBytes()),
@@ -157,7 +161,7 @@ class Worker:
             "assigned": [f"{tp.topic}[{tp.partition}]" for tp in sorted(assigned or ())],
             "last_ts_event": str(max(events)) if events else None,
             "last_checkpoint_age_s": None if saved_at_s is None else round(now_s - saved_at_s, 3),
-            "undelivered": sum(len(partition.deliveries.pending()) for partition in partitions.values()),
+            "undelivered": self._publisher.queued_messages,
         }
 
     async def _work(self) -> None:
@@ -175,9 +179,8 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self._app.stop()
-
-    def _producer(self) -> Producer:
-        return cast(Producer, self._app.producer)
+        # What had to be delivered was waited for; what is left is done again by whoever goes on.
+        await self._publisher.close(0.0)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -12,12 +11,13 @@ from faust.types import TP
 
 from tapeline.bus import checkpoints
 from tapeline.bus.checkpoints import Checkpoint, Part
+from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData, BrokerUnavailable
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import CHECKPOINT_SECONDS, CHECKPOINTS
 from tapeline.orderflow.partition import PartitionCopy, PartitionState, pack, unpack
 from tapeline.orderflow.sessions import Sessions
-from tapeline_processor.partitions import Fail, Partition, Producer, Restored
+from tapeline_processor.partitions import Fail, Partition, Restored
 
 log = get_logger("processor.checkpoints")
 
@@ -32,7 +32,7 @@ class Saver:
 
     def __init__(
         self,
-        producer: Callable[[], Producer],
+        publisher: Publisher,
         checkpoint_topic: Callable[[str], str],
         fail: Fail,
         *,
@@ -42,7 +42,7 @@ class Saver:
         clock: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
-        self._producer = producer
+        self._publisher = publisher
         self._checkpoint_topic = checkpoint_topic
         self._fail = fail
         self._interval_s = interval_s
@@ -69,30 +69,25 @@ class Saver:
         if partition.saving is not None:
             await partition.saving
         async with partition.lock:
-            if partition.next == partition.saved_next:
-                await asyncio.gather(*partition.deliveries.pending())
-                return
-            saving = self._begin(partition)
-        await saving
+            saving = None if partition.next == partition.saved_next else self._begin(partition)
+        if saving is not None:
+            await saving
 
     def _begin(self, partition: Partition) -> asyncio.Task[None]:
         partition.saved_next = partition.next
         partition.saved_ticks = partition.state.ticks
         partition.saved_at_s = self._clock()
-        return asyncio.create_task(
-            self._save(partition.tp, partition.next, partition.state.copy(), partition.deliveries.pending())
-        )
+        return asyncio.create_task(self._save(partition.tp, partition.next, partition.state.copy()))
 
-    async def _save(self, tp: TP, next_: int, copy: PartitionCopy, rows: list[asyncio.Future[Any]]) -> None:
+    async def _save(self, tp: TP, next_: int, copy: PartitionCopy) -> None:
         started_s = self._clock()
         async with self._packing:
             data = await asyncio.to_thread(lambda: checkpoints.compress(pack(copy)))
-        await asyncio.gather(*rows)
+        await self._publisher.delivered()
         topic = self._checkpoint_topic(tp.topic)
-        parts = checkpoints.split(Checkpoint(next_, self._new_id(), data), self._part_bytes)
-        producer = self._producer()
-        sent = [await producer.send(topic, None, part.value, tp.partition, None, list(part.headers)) for part in parts]
-        await asyncio.gather(*sent)
+        for part in checkpoints.split(Checkpoint(next_, self._new_id(), data), self._part_bytes):
+            await self._publisher.publish(topic, None, part.value, headers=part.headers, partition=tp.partition)
+        await self._publisher.delivered()
         self.saved_at_s = self._clock()
         CHECKPOINTS.labels(topic).inc()
         CHECKPOINT_SECONDS.observe(self.saved_at_s - started_s)

@@ -1,11 +1,10 @@
-"""The assigned partitions of this worker: their states, where they stand, and what is still on its way to Kafka."""
+"""The assigned partitions of this worker: their states, and where they stand."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from faust.types import TP
 
@@ -16,53 +15,6 @@ log = get_logger("processor.partitions")
 
 Fail = Callable[[BaseException], None]
 """Ends the worker with an error. The first call decides."""
-
-
-class Producer(Protocol):
-    """What is used of Faust's producer: `send` hands a message over and returns its delivery.
-
-    It waits while the batch of that partition is full, which bounds what is on its way.
-    """
-
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: Any,
-    ) -> Awaitable[Any]: ...
-
-
-class Deliveries:
-    """Messages that were handed to the producer and not yet acknowledged.
-
-    One that failed stays, so that whoever awaits them sees it.
-    """
-
-    def __init__(self, fail: Fail) -> None:
-        self._fail = fail
-        self._pending: set[asyncio.Future[Any]] = set()
-
-    def add(self, delivery: Awaitable[Any]) -> None:
-        """Remember a message until it is acknowledged; a failure ends the worker."""
-        future = asyncio.ensure_future(delivery)
-        self._pending.add(future)
-        future.add_done_callback(self._settle)
-
-    def pending(self) -> list[asyncio.Future[Any]]:
-        """Return those handed over until now that are not acknowledged."""
-        return list(self._pending)
-
-    def _settle(self, future: asyncio.Future[Any]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            self._pending.discard(future)
-        else:
-            self._fail(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +32,6 @@ class Partition:
     tp: TP
     state: PartitionState
     next: int
-    deliveries: Deliveries
     saved_next: int
     saved_ticks: int
     saved_at_s: float
@@ -130,7 +81,6 @@ class Partitions(Mapping[TP, Partition]):
             tp=tp,
             state=found.state,
             next=found.next,
-            deliveries=Deliveries(self._fail),
             saved_next=found.next,
             saved_ticks=found.state.ticks,
             saved_at_s=self._clock(),

@@ -43,6 +43,9 @@ class ProcessorSettings(ServiceSettings):
     linger_ms: int = Field(2, ge=0, le=1_000)
     """Time that rows wait for company in a batch."""
 
+    queue_bytes: int = Field(8 << 20, ge=1 << 20, le=1 << 30)
+    """Most bytes of rows and checkpoints on their way to Kafka; when they are too many, reading stops."""
+
     checkpoint_interval_s: float = Field(30.0, gt=0.0, le=3_600.0)
     """Longest time between two checkpoints of a busy partition."""
 

@@ -1,8 +1,8 @@
 """Faust's Kafka transport with what a checkpointed, low-latency worker needs.
 
 Differences from the original: the fetch wait is a setting (Faust fixes 1.5 s), the seek after an assignment goes to
-where the restored state stands instead of the committed offset, a full buffer stops the reader instead of making it
-sleep, and the producer is idempotent.
+where the restored state stands instead of the committed offset, and a full buffer stops the reader instead of making it
+sleep.
 """
 
 from __future__ import annotations
@@ -47,14 +47,8 @@ class Consumer(driver.Consumer):
         """Do nothing, as `on_buffer_full`."""
 
 
-class Producer(driver.Producer):
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
-
-
 class Transport(driver.Transport):
     Consumer = Consumer
-    Producer = Producer
 
     def __init__(self, url: list[URL], app: AppT, *, restore: Restore, fetch_max_wait_ms: int) -> None:
         super().__init__(url, app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -21,11 +21,17 @@ from tapeline.ops import metrics
 OnDelivered = Callable[[int, int], None]
 """Called on the event loop with the partition and the offset that Kafka gave the message."""
 
+OnFailed = Callable[[DeliveryFailed], None]
+"""Called on the event loop, once, where a delivery fails."""
+
+Headers = Sequence[tuple[str, bytes]]
+
 POLL_INTERVAL_S: Final = 0.005
 """How often deliveries are looked for while something is undelivered."""
 
 _POLL_EVERY_MESSAGES: Final = 16
 _PURGE_POLLS: Final = 100
+_BY_KEY: Final = -1
 
 _log = logging.getLogger("tapeline.bus.publisher")
 # librdkafka calls this setting experimental, once per producer; the tests hold it to what it is here for.
@@ -38,7 +44,8 @@ class Publisher:
     `max_queue_messages` and `max_queue_bytes` (keys and values) bound what is handed over and not yet acknowledged;
     `publish` waits at the bound, and gives up after `stall_limit_s` without a delivery. `linger_ms` trades latency for
     fewer, larger requests. After the first failed delivery everything queued is purged and the publisher is dead: what
-    is on the tape is then a prefix of what was published, and the caller resumes as after a kill.
+    is on the tape is then a prefix of what was published, and the caller resumes as after a kill. Every later call
+    says so, and `on_failed` tells a caller that makes none.
     """
 
     def __init__(
@@ -51,15 +58,18 @@ class Publisher:
         max_queue_bytes: int = 64 * 2**20,
         max_message_bytes: int = 1_000_000,
         stall_limit_s: float = 120.0,
+        on_failed: OnFailed | None = None,
     ) -> None:
         self.max_queue_messages = max_queue_messages
         self.max_queue_bytes = max_queue_bytes
-        self.queued_messages = 0
         self.queued_bytes = 0
         self.waits = 0
         """How often `publish` had to wait for room."""
         self._max_message_bytes = max_message_bytes
         self._stall_limit_s = stall_limit_s
+        self._on_failed = on_failed
+        self._published = 0
+        self._queued_sizes: dict[int, int] = {}  # by number of message, in the order of publishing
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
@@ -94,14 +104,29 @@ class Publisher:
         self._producer = Producer(config)
 
     @property
+    def queued_messages(self) -> int:
+        """How many messages are handed over and not yet acknowledged."""
+        return len(self._queued_sizes)
+
+    @property
     def queue_fill(self) -> float:
         """How full the queue is, from 0 to 1 (a last message may carry it slightly above)."""
         return max(self.queued_messages / self.max_queue_messages, self.queued_bytes / self.max_queue_bytes)
 
-    async def publish(self, topic: str, key: str, value: bytes, on_delivered: OnDelivered | None = None) -> None:
+    async def publish(
+        self,
+        topic: str,
+        key: str | bytes | None,
+        value: bytes,
+        on_delivered: OnDelivered | None = None,
+        *,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
         """Hand `value` to Kafka, after waiting for room if the queue is full. `topic` is the name on the broker.
 
-        Messages of one key keep the order of the calls. `on_delivered` is called once Kafka has the message.
+        Messages of one key, or of one `partition` where that is given, keep the order of the calls. `on_delivered` is
+        called once Kafka has the message.
         Raises DeliveryFailed if nothing was delivered for `stall_limit_s` while it waited, or an earlier message could
         not be delivered; BadData if the value is larger than `max_message_bytes`.
         """
@@ -109,14 +134,22 @@ class Publisher:
             raise self._failure
         if self.queued_messages >= self.max_queue_messages or self.queued_bytes >= self.max_queue_bytes:
             await self._room()
-        size = len(key) + len(value)
+        number = self._published + 1
         try:
-            self._producer.produce(topic, value, key, on_delivery=partial(self._on_delivery, size, on_delivered))
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                _BY_KEY if partition is None else partition,
+                on_delivery=partial(self._on_delivery, number, on_delivered),
+                headers=list(headers),
+            )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise BadData("value", f"must have at most {self._max_message_bytes} bytes, has {len(value)}") from None
             raise self._fail(error.args[0].str()) from None
-        self.queued_messages += 1
+        self._published = number
+        self._queued_sizes[number] = size = len(key or "") + len(value)
         self.queued_bytes += size
         self._arm()
         self._since_poll += 1
@@ -134,6 +167,17 @@ class Publisher:
             if not await self._progressed(deadline):
                 raise DeliveryFailed(f"{topic} took no message in {deadline_s:g} s: {self._last_error}", 1)
         return delivered[0]
+
+    async def delivered(self) -> None:
+        """Wait until all that was published before this call is delivered, whatever is published meanwhile.
+
+        Raises DeliveryFailed where a delivery failed, now or before.
+        """
+        last = self._published
+        while self._queued_sizes and next(iter(self._queued_sizes)) <= last:
+            await self._progressed(None)
+        if self._failure is not None:
+            raise self._failure
 
     async def flush(self, deadline_s: float) -> int:
         """Wait until everything is delivered, at most `deadline_s`; return the number of messages that are not.
@@ -175,8 +219,8 @@ class Publisher:
             if not await self._progressed(self._loop.time() + self._stall_limit_s):
                 raise self._fail(f"nothing was taken for {self._stall_limit_s:g} s: {self._last_error}")
 
-    async def _progressed(self, deadline: float) -> bool:
-        """Wait for the next deliveries; False if there are none until `deadline` (the loop's time)."""
+    async def _progressed(self, deadline: float | None) -> bool:
+        """Wait for the next deliveries; False if there are none until `deadline` (the loop's time; None: for ever)."""
         if self._failure is not None:
             raise self._failure
         self._progress.clear()
@@ -205,7 +249,9 @@ class Publisher:
         self._serve(0.0)
         metrics.PUBLISHER_QUEUED_BYTES.set(self.queued_bytes)
         if self._fault is not None and self._failure is None:
-            self._fail(self._fault)
+            failure = self._fail(self._fault)
+            if self._on_failed is not None:
+                self._on_failed(failure)
 
     def _serve(self, timeout_s: float) -> None:
         try:
@@ -215,10 +261,9 @@ class Publisher:
             self._on_error(error.args[0])
 
     def _on_delivery(
-        self, size: int, on_delivered: OnDelivered | None, error: KafkaError | None, message: Message
+        self, number: int, on_delivered: OnDelivered | None, error: KafkaError | None, message: Message
     ) -> None:
-        self.queued_messages -= 1
-        self.queued_bytes -= size
+        self.queued_bytes -= self._queued_sizes.pop(number)
         self._progress.set()
         topic = message.topic() or ""
         if error is not None:

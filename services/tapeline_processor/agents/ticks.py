@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from faust.types import Message, StreamT
 
 from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData
 from tapeline.model.codec import Decoder
 from tapeline.ops.logs import get_logger
@@ -15,7 +15,7 @@ from tapeline.ops.metrics import DEAD_LETTERS, PRESSURE_ROWS, PROCESSED_FRAMES, 
 from tapeline_processor.checkpoints import Saver
 from tapeline_processor.errors import LostPlace
 from tapeline_processor.operators import pressure
-from tapeline_processor.partitions import Partition, Partitions, Producer
+from tapeline_processor.partitions import Partition, Partitions
 
 log = get_logger("processor.ticks")
 
@@ -25,9 +25,9 @@ DEAD_LETTER_TOPIC: Final = "md.dead-letters.v1"
 class TicksAgent:
     """Takes the messages of one ticks topic in, each once and in order."""
 
-    def __init__(self, topic: str, partitions: Partitions, producer: Callable[[], Producer], saver: Saver) -> None:
+    def __init__(self, topic: str, partitions: Partitions, publisher: Publisher, saver: Saver) -> None:
         self._partitions = partitions
-        self._producer = producer
+        self._publisher = publisher
         self._saver = saver
         self._decoder = Decoder()
         self._pressure_topic = namespaced(pressure.TOPIC)
@@ -53,7 +53,7 @@ class TicksAgent:
             try:
                 await self._apply(partition, message)
             except BadData as error:
-                await self._set_aside(partition, message, error)
+                await self._set_aside(message, error)
             partition.next = message.offset + 1
             self._saver.maybe_save(partition)
 
@@ -67,10 +67,10 @@ class TicksAgent:
         for row in rows:
             # When the frame that closed the windows was opened: what a row's latency is measured from.
             opened = [("opened", b"%d" % frame.opened)]
-            await self._send(partition, self._pressure_topic, row.key.encode(), row.value, opened)
+            await self._publisher.publish(self._pressure_topic, row.key, row.value, headers=opened)
             self._rows.inc(row.rows)
 
-    async def _set_aside(self, partition: Partition, message: Message, error: BadData) -> None:
+    async def _set_aside(self, message: Message, error: BadData) -> None:
         headers = [
             ("error", str(error).encode()),
             ("field", error.field.encode()),
@@ -80,13 +80,8 @@ class TicksAgent:
             ("origin_offset", b"%d" % message.offset),
             ("service", b"tapeline-processor"),
         ]
-        await self._send(partition, self._dead_letter_topic, message.key, message.value or b"", headers)
+        await self._publisher.publish(self._dead_letter_topic, message.key, message.value or b"", headers=headers)
         self._dead_letters.inc()
         log.warning(
             "bad_frame", topic=message.topic, partition=message.partition, offset=message.offset, error=str(error)
         )
-
-    async def _send(
-        self, partition: Partition, topic: str, key: bytes | None, value: bytes, headers: Any = None
-    ) -> None:
-        partition.deliveries.add(await self._producer().send(topic, key, value, None, None, headers))

@@ -1,14 +1,13 @@
-"""Fixtures of the bus' tests: the declared topics in the test's namespace, a publisher, a broker to torment."""
+"""Fixtures of the bus' tests: the declared topics in the test's namespace, and a publisher."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tapeline.bus.publisher import Publisher
 from tapeline.bus.topics import apply_topics, load_topics
-from tapeline_cli.local_broker import LocalBroker, state_folder
 
 
 @pytest.fixture
@@ -24,12 +23,3 @@ async def publisher(cluster: str) -> AsyncIterator[Publisher]:
     publisher = Publisher(cluster, "test")
     yield publisher
     assert await publisher.close(10.0) == 0
-
-
-@pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    """A broker of the test's own, which may be stopped and killed."""
-    broker = LocalBroker(tmp_path_factory.mktemp("broker"), jars=LocalBroker(state_folder()).jars)
-    broker.start()
-    yield broker
-    broker.stop(timeout_s=20.0)

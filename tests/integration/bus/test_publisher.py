@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from confluent_kafka.admin import AdminClient, NewTopic
+from tests.integration.hanging import address, stopped
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
@@ -28,19 +26,6 @@ def values_of(bootstrap: str, topic: str, partition: int = 0) -> list[bytes]:
         return [message.value() or b"" for message in log.read(topic, partition, first, end)]
 
 
-@contextmanager
-def stopped(broker: LocalBroker) -> Iterator[None]:
-    """The broker's process is stopped, as one that hangs; and goes on afterwards."""
-    state = broker.running()
-    assert state is not None
-    assert state.pid is not None
-    os.kill(state.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(state.pid, signal.SIGCONT)
-
-
 @pytest.fixture
 def topic(own_broker: LocalBroker, request: pytest.FixtureRequest) -> str:
     """A topic of one partition on the test's own broker."""
@@ -48,12 +33,6 @@ def topic(own_broker: LocalBroker, request: pytest.FixtureRequest) -> str:
     admin = AdminClient({"bootstrap.servers": address(own_broker)})
     admin.create_topics([NewTopic(name, 1)])[name].result(20)
     return name
-
-
-def address(broker: LocalBroker) -> str:
-    state = broker.state()
-    assert state is not None
-    return state.bootstrap_servers
 
 
 async def test_messages_arrive_in_order_with_their_offsets(publisher: Publisher, cluster: str) -> None:
@@ -95,6 +74,58 @@ async def test_a_thousand_keys_go_where_faust_would_put_them(publisher: Publishe
         await publisher.publish(namespaced("md.ticks.saved.v1"), key, b"x", note)
     assert await publisher.flush(20.0) == 0
     assert partitions == {key: faust(key.encode(), everything, everything) for key in keys}
+
+
+async def test_key_headers_and_partition_are_the_callers(publisher: Publisher, cluster: str) -> None:
+    topic = namespaced("md.ticks.saved.v1")
+    headers = [("next", b"7"), ("next", b"\x00\xff")]
+    await publisher.publish(topic, None, b"to five", headers=headers, partition=5)
+    await publisher.publish(topic, b"\xff\x00", b"to four", partition=4)
+    assert await publisher.flush(20.0) == 0
+    with Log(cluster, "test") as log:
+        (five,), (four,) = (log.read(topic, partition, *log.bounds(topic, partition)) for partition in (5, 4))
+    assert (five.key(), five.value(), five.headers()) == (None, b"to five", headers)
+    assert (four.key(), four.value(), four.headers()) == (b"\xff\x00", b"to four", None)
+
+
+async def test_what_was_published_before_is_waited_for_and_nothing_else(cluster: str) -> None:
+    topic = namespaced("md.ticks.saved.v1")
+    # What lingers keeps the queue from ever being empty.
+    publisher = Publisher(cluster, "test", linger_ms=200.0)
+    await publisher.delivered()
+    acknowledged: list[int] = []
+    published = 0
+
+    async def publish(count: int) -> None:
+        nonlocal published
+        for _ in range(count):
+            note = partial(lambda number, *_: acknowledged.append(number), published)
+            await publisher.publish(topic, None, b"x", note, partition=published % 12)
+            published += 1
+
+    await publish(50)
+    waiting = asyncio.create_task(publisher.delivered())
+    async with asyncio.timeout(20):
+        while not waiting.done():
+            await publish(1)
+            await asyncio.sleep(0.001)
+    await waiting
+    assert set(range(50)) <= set(acknowledged)
+    assert len(acknowledged) < published
+    assert await publisher.close(10.0) == 0
+
+
+async def test_a_failed_delivery_is_told_to_who_waits_and_to_who_does_not(cluster: str) -> None:
+    failures: list[DeliveryFailed] = []
+    publisher = Publisher(cluster, "test", max_message_bytes=3_000_000, on_failed=failures.append)
+    await publisher.publish(namespaced("md.feed-events.v1"), "a", os.urandom(2_000_000))
+    with pytest.raises(DeliveryFailed, match="feed-events"):
+        await publisher.delivered()
+    assert [failure.undelivered for failure in failures] == [1]
+    with pytest.raises(DeliveryFailed):
+        await publisher.delivered()
+    assert await publisher.close(5.0) == 1
+    assert len(failures) == 1
 
 
 async def test_a_broker_that_hangs_stops_the_caller_and_loses_nothing(own_broker: LocalBroker, topic: str) -> None:

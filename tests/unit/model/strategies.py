@@ -103,6 +103,7 @@ def marks(draw: st.DrawFn) -> TickFrame:
 
 frames = st.one_of(*(tick_frames(kind) for kind in TICK_KINDS), marks())
 
+
 @st.composite
 def cursors(draw: st.DrawFn) -> Cursor:
     """A cursor that keeps every rule."""

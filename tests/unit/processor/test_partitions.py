@@ -9,7 +9,7 @@ from faust.types import TP
 
 from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.sessions import Sessions
-from tapeline_processor.partitions import Deliveries, Partitions, Restored
+from tapeline_processor.partitions import Partitions, Restored
 
 ASSIGNED = {TP("ticks", 0), TP("ticks", 1)}
 
@@ -50,22 +50,6 @@ async def test_a_failed_restore_ends_the_worker_and_keeps_the_old_states() -> No
         await partitions.restore(ASSIGNED)
     assert [str(error) for error in failures] == ["away"]
     assert (len(partitions), partitions.restored) == (0, None)
-
-
-async def test_a_failed_delivery_ends_the_worker_and_fails_the_next_checkpoint() -> None:
-    failures: list[BaseException] = []
-    deliveries = Deliveries(failures.append)
-    good: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    bad: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    deliveries.add(good)
-    deliveries.add(bad)
-    good.set_result(None)
-    bad.set_exception(OSError("refused"))
-    await asyncio.sleep(0)
-    assert [str(error) for error in failures] == ["refused"]
-    assert deliveries.pending() == [bad]
-    with pytest.raises(OSError, match="refused"):
-        await asyncio.gather(*deliveries.pending())
 
 
 def raise_it(error: BaseException) -> None:
