@@ -44,11 +44,6 @@ class Calendar:
         """Return the first moment (ns) after `at_ns` that belongs to a later trading day."""
         return int(self.closes[self._session(at_ns)])
 
-    def day_begin(self, at_ns: int) -> int:
-        """Return the first moment (ns) that belongs to the trading day of `at_ns`: the close of the session before."""
-        index = self._session(at_ns)
-        return int(self.closes[index - 1]) if index else int(self.opens[0]) - _LONGEST_BREAK_NS
-
     def is_open(self, at_ns: int) -> bool:
         """Return whether the market trades at `at_ns`."""
         return bool(self.opens[self._session(at_ns)] <= at_ns)

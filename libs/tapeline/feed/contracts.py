@@ -26,8 +26,8 @@ from tapeline.quality.parents import ParentCheck, check_option_parents
 
 REPORT_EVERY_NS: Final = 60_000_000_000
 """Completeness of a stream is told at most so often, and only where it has changed."""
-MOST_AT_ONCE: Final = 500
-"""Most instruments that one call announces again for a new trading day, so that no call takes long."""
+MOST_AT_ONCE: Final = 2_000
+"""Most instruments that one call announces again for a new trading day, some 30 ms of work."""
 
 _CLEAR: Final = ord("R")
 
@@ -75,7 +75,7 @@ class Contracts:
             tracked.completeness.quote(_quoting(ticks, self._begin_ns, self._end_ns))
 
     def due(self, now_ns: int) -> list[Announcement]:
-        """Return what is to be said by now; call it at least once a second.
+        """Return what is to be said by now; call it every few seconds.
 
         These are the last words on a trading day that has ended, the instruments again that are valid on a new one, and
         the completeness of a stream that has changed.
@@ -111,7 +111,7 @@ class Contracts:
 
     def _begin_day(self, now_ns: int) -> None:
         self._day = self._calendar.trading_day(now_ns)
-        self._begin_ns, self._end_ns = self._calendar.day_begin(now_ns), self._calendar.day_end(now_ns)
+        self._begin_ns, self._end_ns = self._calendar.last_close(now_ns), self._calendar.day_end(now_ns)
         self._tracked: dict[str, _Tracked] = {}
         for parent in self._parents:
             stream = f"{self._dataset}/{parent}"

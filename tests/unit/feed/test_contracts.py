@@ -256,5 +256,4 @@ def test_the_builders_moments_are_what_they_are_called() -> None:
     assert datetime.fromtimestamp(AT // 10**9, UTC).isoformat() == "2026-11-24T15:00:00+00:00"
     calendar = cme_globex_equity()
     assert (calendar.day_end(AT), calendar.is_open(OPEN), calendar.is_open(OPEN - 1)) == (CLOSE, True, False)
-    assert calendar.day_begin(AT) == CLOSE - 24 * HOUR
-    assert calendar.trading_day(calendar.day_begin(AT)) == "2026-11-24"
+    assert calendar.last_close(AT) == CLOSE - 24 * HOUR
