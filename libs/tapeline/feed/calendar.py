@@ -49,7 +49,7 @@ class Calendar:
         return bool(self.opens[self._session(at_ns)] <= at_ns)
 
     def next_open(self, at_ns: int) -> int:
-        """Return the first moment (ns) from `at_ns` on at which the market trades, `at_ns` itself where it does then."""
+        """Return the first moment (ns) from `at_ns` on at which the market trades, `at_ns` itself where it does."""
         return max(at_ns, int(self.opens[self._session(at_ns)]))
 
     def last_close(self, at_ns: int) -> int:
