@@ -61,13 +61,6 @@ class LinePlan:
         """Whether it carries definitions."""
         return any(each.kind is None for each in self.subscriptions)
 
-    def products(self) -> list[str]:
-        """Return the products of the futures parents, where some options are carried as well."""
-        parents = {each.symbol for each in self.subscriptions if each.symbol_type == "parent"}
-        if not any(parent.endswith(".OPT") for parent in parents):
-            return []
-        return sorted(parent.removesuffix(".FUT") for parent in parents if parent.endswith(".FUT"))
-
     def pairs_of(self, schemas: Iterable[str]) -> list[Pair]:
         """Return the streams and kinds of some schemas."""
         chosen = set(schemas)

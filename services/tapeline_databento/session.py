@@ -218,15 +218,6 @@ class LiveSession:
         log.info("replayed", line=self._plan.name, said=text, left=len(self._replaying))
         for stream, kind in sorted(done):
             yield Replayed(stream, kind)
-        if schema == "definition":
-            self._check_parents()
-
-    def _check_parents(self) -> None:
-        """Say which options are listed and not subscribed to, now that all definitions have come."""
-        for product in self._plan.products():
-            check = self._knowledge.contracts.check_option_parents(product)
-            if check.missing:
-                log.warning("options are not subscribed to", product=product, parents=check.missing)
 
     def _fault(self, message: Message) -> Iterator[Item]:
         end = ending(message, self._plan.name)
@@ -256,6 +247,9 @@ class LiveSession:
         self._look_s = now_s + _LOOK_EVERY_S
         if self._plan.has_definitions:
             yield from self._knowledge.contracts.due(now_ns)
+            parents = self._knowledge.contracts.parents_due(now_ns)
+            if parents is not None and parents.missing:
+                log.warning("quotes of listed options are not subscribed to", parents=parents.missing)
         is_open, ids_of = self._hours.is_open(now_ns), self._own.normalizer.ids_of
         quiet = [
             pair for pair in self._silence_limits_s if not is_open or self._knowledge.status.is_halted(ids_of(pair[0]))

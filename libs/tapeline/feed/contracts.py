@@ -55,6 +55,7 @@ class Contracts:
         self._instruments: dict[int, Instrument] = {}
         self._to_repeat: deque[int] = deque()
         self._last_words: list[Announcement] = []
+        self._parents_due_ns = 0
         self._begin_day(now_ns)
 
     def define(self, records: Array, now_ns: int) -> list[Instrument]:
@@ -96,9 +97,12 @@ class Contracts:
                 break
         return announcements
 
-    def check_option_parents(self, product: str) -> ParentCheck:
-        """Compare `parents` with those of all options on futures of `product` whose definitions have come."""
-        return check_option_parents(self._parents, self._instruments.values(), product)
+    def parents_due(self, now_ns: int) -> ParentCheck | None:
+        """Return, once per trading day, how `parents` differ from those of the options whose definitions have come."""
+        if not self._instruments or now_ns < self._parents_due_ns:
+            return None
+        self._parents_due_ns = self._end_ns + REPORT_EVERY_NS
+        return check_option_parents(self._parents, self._instruments.values())
 
     def _roll(self, now_ns: int) -> None:
         if now_ns < self._end_ns:
@@ -112,6 +116,7 @@ class Contracts:
     def _begin_day(self, now_ns: int) -> None:
         self._day = self._calendar.trading_day(now_ns)
         self._begin_ns, self._end_ns = self._calendar.last_close(now_ns), self._calendar.day_end(now_ns)
+        self._parents_due_ns = now_ns + REPORT_EVERY_NS
         self._tracked: dict[str, _Tracked] = {}
         for parent in self._parents:
             stream = f"{self._dataset}/{parent}"

@@ -12,8 +12,8 @@ from tapeline.model.instruments import Instrument, product_of_future
 class ParentCheck:
     """How the parents subscribed to differ from those that the definitions name; both sorted.
 
-    Options of a `missing` parent are listed but not subscribed to. A `superfluous` one has no option listed at present,
-    as the fifth week's has in most months.
+    A `missing` parent has options listed, and their quotes are not subscribed to. A `superfluous` one has none listed
+    at present, as the fifth week's has in most months.
     """
 
     missing: tuple[str, ...]
@@ -39,8 +39,17 @@ def option_parents(instruments: Iterable[Instrument], product: str) -> frozenset
     )
 
 
-def check_option_parents(configured: Collection[str], instruments: Iterable[Instrument], product: str) -> ParentCheck:
-    """Compare the option parents in `configured` with those of `instruments`, one day's definitions."""
-    found = option_parents(instruments, product)
+def check_option_parents(configured: Collection[str], instruments: Collection[Instrument]) -> ParentCheck:
+    """Compare the option parents in `configured` with one day's definitions.
+
+    The options looked for are those on the futures whose options are subscribed to, if only by one parent.
+    """
     asked = {parent for parent in configured if parent.endswith(".OPT")}
-    return ParentCheck(tuple(sorted(found - asked)), tuple(sorted(asked - found)))
+    listed = {each.parent for each in instruments if each.right is not None and each.update_action != "D"}
+    products = {
+        product_of_future(each.underlying)
+        for each in instruments
+        if each.parent in asked and each.right is not None and each.underlying is not None
+    }
+    found = {parent for product in products - {None} for parent in option_parents(instruments, product or "")}
+    return ParentCheck(tuple(sorted(found - asked)), tuple(sorted(asked - listed)))

@@ -88,8 +88,3 @@ def test_only_orders_of_a_futures_parent_must_not_be_silent_unless_set_otherwise
 )
 def test_parents_whose_contracts_and_quotes_both_come(subscriptions: str, parents: list[str]) -> None:
     assert sorted(set(quoted_parents(settings(subscriptions)))) == parents
-
-
-def test_products_whose_option_parents_can_be_checked() -> None:
-    assert plans()["reference"].products() == ["NQ"]
-    assert plans("definition=NQ.FUT,ES.FUT")["reference"].products() == []

@@ -246,10 +246,16 @@ def test_quotes_without_definition_are_told() -> None:
     assert (report.expected, report.unlisted, report.unlisted_ids) == (0, 1, (9,))
 
 
-def test_parents_are_checked_against_the_definitions() -> None:
+def test_parents_are_checked_against_the_definitions_once_a_day() -> None:
     contracts = made("Q4B.OPT", "Q5B.OPT")
-    define(contracts, option(1), option(2, asset="Q4C"))
-    assert contracts.check_option_parents("NQ") == ParentCheck(missing=("Q4C.OPT",), superfluous=("Q5B.OPT",))
+    assert contracts.parents_due(AT + MINUTE) is None
+    define(contracts, option(1, expiration=LATER), option(2, asset="Q4C"))
+    assert contracts.parents_due(AT + MINUTE - 1) is None
+    assert contracts.parents_due(AT + MINUTE) == ParentCheck(missing=("Q4C.OPT",), superfluous=("Q5B.OPT",))
+    assert contracts.parents_due(CLOSE - 1) is None
+    contracts.due(CLOSE)
+    assert contracts.parents_due(CLOSE) is None
+    assert contracts.parents_due(CLOSE + MINUTE) == ParentCheck(missing=(), superfluous=("Q5B.OPT",))
 
 
 def test_the_builders_moments_are_what_they_are_called() -> None:

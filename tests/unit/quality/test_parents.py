@@ -28,6 +28,14 @@ def test_the_parents_are_those_of_the_definitions() -> None:
 
 
 def test_what_is_missing_and_what_is_superfluous_is_said() -> None:
-    assert check_option_parents(["NQ.FUT", "NQ.OPT", "Q4B.OPT"], ALL, "NQ") == ParentCheck((), ())
-    assert check_option_parents(["NQ.FUT", "Q5A.OPT", "NQ.OPT"], ALL, "NQ") == ParentCheck(("Q4B.OPT",), ("Q5A.OPT",))
-    assert check_option_parents([], ALL, "NQ") == ParentCheck(("NQ.OPT", "Q4B.OPT"), ())
+    assert check_option_parents(["NQ.FUT", "NQ.OPT", "Q4B.OPT"], ALL) == ParentCheck((), ())
+    assert check_option_parents(["NQ.FUT", "Q5A.OPT", "NQ.OPT"], ALL) == ParentCheck(("Q4B.OPT",), ("Q5A.OPT",))
+    gone = (replace(WEEKLY, update_action="D"), QUARTERLY)
+    assert check_option_parents(["NQ.OPT", "Q4B.OPT"], gone) == ParentCheck((), ("Q4B.OPT",))
+
+
+def test_only_options_on_what_is_subscribed_to_are_looked_for() -> None:
+    assert check_option_parents(["NQ.FUT"], ALL) == ParentCheck((), ())
+    assert check_option_parents(["NQ.FUT", "MNQ.OPT"], ALL) == ParentCheck((), ())
+    equity = replace(CALL, parent="AAPL.OPT", underlying="AAPL")
+    assert check_option_parents(["AAPL.OPT"], [equity]) == ParentCheck((), ())

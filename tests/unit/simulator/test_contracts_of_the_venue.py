@@ -18,7 +18,7 @@ from tapeline.feed.framer import Ticks
 from tapeline.model.instrument_codec import decode_instrument
 from tapeline.model.instruments import Instrument
 from tapeline.model.quality import ContractCompleteness, decode_quality
-from tapeline.quality.parents import option_parents
+from tapeline.quality.parents import ParentCheck, option_parents
 from tapeline_simulator.listings import Listing, Listings
 from tapeline_simulator.venue import OptionSettings, Venue
 
@@ -130,8 +130,7 @@ def test_every_listing_is_an_instrument(venue: Tape, read: SimpleNamespace) -> N
 def test_options_on_nq_are_those_of_the_parents(read: SimpleNamespace) -> None:
     parents = {each.parent for each in read.instruments if each.right}
     assert option_parents(read.instruments, "NQ") == parents
-    check = read.contracts.check_option_parents("NQ")
-    assert (check.missing, check.superfluous) == ((), ())
+    assert read.contracts.parents_due(START + SECONDS * SECOND) == ParentCheck((), ())
 
 
 def test_what_never_quotes_is_missing_and_nothing_else(venue: Tape, read: SimpleNamespace) -> None:
