@@ -21,6 +21,7 @@ from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.sessions import Sessions
 
 STREAM = "TAPELINE.SIM/NQ.FUT"
+GOLDEN = Path(__file__).parents[3] / "schemas" / "golden"
 
 
 def run(*arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
@@ -97,6 +98,30 @@ def test_without_a_terminal_the_tables_are_printed() -> None:
     events = run("tail", "events", "--once").stdout.splitlines()
     assert [STREAM in line for line in events] == [True] * 3
     assert events[-1].endswith("disconnected end of data")
+
+
+def test_instruments_and_quality_are_shown(
+    bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    apply_topics(bootstrap_servers, load_topics().values())
+    asyncio.run(publish_golden(bootstrap_servers, "md.instruments.v1", "instrument.v1.*.json"))
+    asyncio.run(publish_golden(bootstrap_servers, "md.quality.v1", "quality.v1.*.json"))
+
+    assert {each["raw_symbol"] for each in documents("instruments")} == {"NQZ6", "Q4BX6 C25100", "UD:1V: VT 2805719"}
+    assert [each["raw_symbol"] for each in documents("instruments", "--parent", "NQ.FUT")] == ["NQZ6"]
+    assert [each["strike"] for each in documents("instruments", "--symbol", "Q4BX6 C25100")] == [25_100_000_000_000]
+    assert "Q4BX6 C25100: european call at 25,100" in run("tail", "instruments", "--once").stdout
+    assert [each["missing"] for each in documents("quality")] == [2]
+    assert documents("quality", "--stream", "GLBX.MDP3/NQ.OPT") == []
+    assert "410 of 412 contracts have quoted" in run("tail", "quality", "--once").stdout
+
+
+async def publish_golden(bootstrap: str, topic: str, files: str) -> None:
+    publisher = Publisher(bootstrap, "test")
+    for path in GOLDEN.glob(files):
+        await publisher.publish(namespaced(topic), path.stem, path.read_bytes())
+    assert await publisher.close(30) == 0
 
 
 def test_missing_topics_are_told_with_the_remedy(
