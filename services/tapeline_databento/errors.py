@@ -7,14 +7,20 @@
     ├── Undecodable        what came is no DBN, or does not fit what came before
     ├── GatewayError       the gateway sent an error that a new session may mend
     │   └── ReplayAgedOut      the replay that was asked for is too old: connect without it
-    └── BooksLost          too many books became doubtful: begin all of them anew
+    ├── BooksLost          too many books became doubtful: begin all of them anew
+    ├── HistoryAway        the Historical API does not answer, or not now
+    └── CutAnswer          its answer is not whole
+    Misconfigured
+    ├── NotHistory         the range that was asked for is not history: too early, or not yet
+    └── Refused
+        └── Unresolved         the symbols mean nothing in that range
 
 Errors that no retry mends (key, entitlement, symbols) are `tapeline.errors.Refused`.
 """
 
 from __future__ import annotations
 
-from tapeline.errors import Retryable
+from tapeline.errors import Misconfigured, Refused, Retryable
 
 
 class GatewayAway(Retryable):
@@ -43,3 +49,23 @@ class ReplayAgedOut(GatewayError):
 
 class BooksLost(Retryable):
     """More order books became doubtful than are mended one by one."""
+
+
+class HistoryAway(Retryable):
+    """The Historical API does not answer, or not now; `retry_after_s` is how long it asks to be left alone."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CutAnswer(Retryable):
+    """The Historical API's answer is not whole: it ended early, or has not as many records as the vendor counts."""
+
+
+class NotHistory(Misconfigured):
+    """The range that was asked for is not history."""
+
+
+class Unresolved(Refused):
+    """None of the symbols means an instrument in the range."""

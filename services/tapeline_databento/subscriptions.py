@@ -59,7 +59,7 @@ def parse_subscriptions(text: str) -> tuple[Subscription, ...]:
     found = [
         Subscription(schema, symbol, kind_of)
         for schema, symbols in _parts(text)
-        for symbol, kind_of in map(_symbol, symbols)
+        for symbol, kind_of in map(parse_symbol, symbols)
     ]
     if not found:
         raise ValueError("nothing is subscribed to; write for example mbo=NQ.FUT")
@@ -84,7 +84,7 @@ def _parts(text: str) -> Iterator[tuple[str, Sequence[str]]]:
         yield schema, listed
 
 
-def _symbol(written: str) -> tuple[str, SymbolType]:
+def parse_symbol(written: str) -> tuple[str, SymbolType]:
     """Return a symbol as the gateway spells it, and how it is meant, which its form tells."""
     if written.upper() == "ALL_SYMBOLS":
         raise ValueError("'ALL_SYMBOLS' cannot be one stream; subscribe to parents such as NQ.FUT, NQ.OPT")

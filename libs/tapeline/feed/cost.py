@@ -112,6 +112,13 @@ def project_month(usages: Iterable[Usage], plan: Plan, at_ns: int) -> MonthProje
     )
 
 
+def spent_in_month(ledger: UsageLedger, source: str, at_ns: int) -> int:
+    """Return the metered micro-dollars of a source in the month (UTC) of `at_ns`, up to the end of that day."""
+    today = day_of(at_ns)
+    month = ledger.usages(f"{today[:7]}-01", today, source)
+    return sum(usage.cost_micro_usd for usage in month if usage.line == "metered")
+
+
 class CostMeter:
     """Counts what one dataset of a source costs, and gives the rows of md.usage.v1 to publish.
 
@@ -139,15 +146,6 @@ class CostMeter:
         price = None if self._prices is None else self._prices.price(mode, schema)
         use = SchemaUse(bytes_, price, cost_micro_usd)
         self._ledger.add(self._source, "metered", day_of(at_ns), requests=1, uses={f"{self._dataset}/{schema}": use})
-
-    def spent_in_month(self, at_ns: int) -> int:
-        """Return the metered micro-dollars of the source in the month of `at_ns`, up to the end of that day."""
-        today = day_of(at_ns)
-        return sum(
-            usage.cost_micro_usd
-            for usage in self._ledger.usages(f"{today[:7]}-01", today, self._source)
-            if usage.line == "metered"
-        )
 
     def announcements(self, at_ns: int) -> list[Announcement]:
         """Return the rows of the plan's lines for the day of `at_ns` and the day before, live records so far included.

@@ -1,0 +1,1 @@
+"""Databento's history: asked for by day, estimated, kept, verified."""
