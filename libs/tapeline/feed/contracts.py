@@ -84,17 +84,11 @@ class Contracts:
         self._roll(now_ns)
         announcements, self._last_words = self._last_words, []
         announcements += islice(self._repeated(), MOST_AT_ONCE)
-        for stream, tracked in self._tracked.items():
-            if not self._calendar.is_open(now_ns):
+        if self._calendar.is_open(now_ns):
+            announcements += islice(self._reports(now_ns), 1)
+        else:
+            for tracked in self._tracked.values():
                 tracked.due_ns = now_ns + REPORT_EVERY_NS
-            elif tracked.due_ns <= now_ns:
-                tracked.due_ns = now_ns + REPORT_EVERY_NS
-                result = tracked.completeness.result(now_ns)
-                if not _same(result, tracked.told):
-                    tracked.told = result
-                    announcements.append(Announcement(quality_model.TOPIC, stream, encode_quality(result)))
-                # One stream's result takes about a millisecond: the others wait for the next call.
-                break
         return announcements
 
     def parents_due(self, now_ns: int) -> ParentCheck | None:
@@ -145,6 +139,16 @@ class Contracts:
 
     def _is_of_the_past(self, instrument: Instrument) -> bool:
         return instrument.expiry is not None and instrument.expiry < self._begin_ns
+
+    def _reports(self, now_ns: int) -> Iterator[Announcement]:
+        """Yield what has changed of the streams whose minute is over; looking at one takes about a millisecond."""
+        for stream, tracked in self._tracked.items():
+            if tracked.due_ns <= now_ns:
+                tracked.due_ns = now_ns + REPORT_EVERY_NS
+                result = tracked.completeness.result(now_ns)
+                if not _same(result, tracked.told):
+                    tracked.told = result
+                    yield Announcement(quality_model.TOPIC, stream, encode_quality(result))
 
     def _repeated(self) -> Iterator[Announcement]:
         while self._to_repeat:
