@@ -86,8 +86,15 @@ async def test_metadata_say_what_was_asked_for(server: HistoryServer) -> None:
     assert (said.symbols, said.partial, said.not_found) == (["NQZ6", "NOPE"], [], ["NOPE"])
     mapped = {"start_date": date(2026, 9, 21), "end_date": date(2026, 9, 23), "symbol": "1"}
     assert said.mappings == {"NQZ6": [mapped]}
-    assert sum(1 for _ in store) == 7
-    assert set(store.to_df()["symbol"]) == {"NQZ6"}
+    assert [store.symbology["mappings"].keys(), sum(1 for _ in store)] == [{"NQZ6"}, 7]
+
+
+async def test_metadata_name_what_was_listed_for_a_part_of_the_range(server: HistoryServer, tape: VendorTape) -> None:
+    tape.listings.add(future(9, "NQU6", expires_ns=MIDNIGHT))
+    store = await ask(
+        client(server).timeseries.get_range, DATASET, FROM, UNTIL, symbols="NQ.FUT", stype_in="parent", schema="mbo"
+    )
+    assert (store.metadata.partial, store.metadata.not_found) == (["NQU6"], [])
 
 
 async def test_a_range_without_data_is_a_file_without_records(server: HistoryServer) -> None:

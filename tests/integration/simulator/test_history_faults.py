@@ -11,6 +11,7 @@ from typing import Any
 
 import databento
 import pytest
+import requests
 from tests.integration.simulator.historical import (
     DATASET,
     KEY,
@@ -78,10 +79,22 @@ async def test_a_body_that_ends_with_the_connection_is_silently_short(server: Hi
     assert await ask(client(server).metadata.get_record_count, **GOOD) == RECORDS
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
-async def test_in_each_framing_a_body_can_be_whole(server: HistoryServer, framing: Framing) -> None:
-    server.faults.add(HistoryFault("cut", framing=framing, share=1.0))
+@pytest.mark.parametrize(
+    ("framing", "said"),
+    [("length", {"Content-Length"}), ("chunked", {"Transfer-Encoding"}), ("close", {"Connection"})],
+)
+async def test_in_each_framing_a_body_can_be_whole(server: HistoryServer, framing: Framing, said: set[str]) -> None:
+    server.faults.add(HistoryFault("cut", framing=framing, share=1.0, times=2))
     assert sum(1 for _ in await get_range(server)) == RECORDS
+    answer = await ask(requests.post, f"{server.url}/v0/timeseries.get_range", GOOD, auth=(KEY, ""), timeout=30)
+    assert {"Content-Length", "Transfer-Encoding", "Connection"} & set(answer.headers) == said
+
+
+async def test_the_vendors_framing_is_chunked(server: HistoryServer) -> None:
+    form = GOOD | {"compression": "zstd"}
+    answer = await ask(requests.post, f"{server.url}/v0/timeseries.get_range", form, auth=(KEY, ""), timeout=30)
+    assert (answer.headers["Transfer-Encoding"], answer.headers["Content-Type"]) == ("chunked", "application/zstd")
+    assert answer.headers["Content-Disposition"] == "attachment; filename=glbx-mdp3-20260922.mbo.dbn.zst"
 
 
 ASYNCHRONOUS = """
@@ -179,8 +192,15 @@ async def test_a_client_that_goes_away_leaves_the_server_well(
     )
     out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert out.strip() == b"200"
+    async with asyncio.timeout(30):
+        while is_answering():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert sum(1 for _ in await get_range(server)) == RECORDS
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def is_answering() -> bool:
+    return any("_handle_request" in str(task.get_coro()) for task in asyncio.all_tasks())
 
 
 LEAVING = f"""

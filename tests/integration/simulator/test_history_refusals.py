@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,9 @@ async def test_nobody_gets_in_without_basic_credentials(
     answer = await ask(requests.get, f"{server.url}/v0/metadata.list_datasets", auth=credentials, timeout=30)
     assert answer.status_code == 401
     assert answer.headers["request-id"]
+    bearer = {"Authorization": f"Bearer {base64.b64encode(f'{KEY}:'.encode()).decode()}"}
+    answer = await ask(requests.get, f"{server.url}/v0/metadata.list_datasets", headers=bearer, timeout=30)
+    assert answer.status_code == 401
 
 
 async def test_a_key_that_is_taken_away_ends_its_use(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tapeline_simulator.databento.history.refusals import (
     unsupported_symbology,
 )
 from tapeline_simulator.databento.history.times import parse_time
+from tapeline_simulator.listings import ALL_SYMBOLS
 
 Parameters = Mapping[str, str]
 
@@ -55,6 +56,8 @@ def required(parameters: Parameters, name: str) -> str:
 def read_symbols(parameters: Parameters) -> SymbolQuery:
     """Read dataset, symbols and symbologies; raises Refusal for what the API does not take."""
     symbols = tuple(dict.fromkeys(name.strip() for name in required(parameters, "symbols").split(",") if name.strip()))
+    if ALL_SYMBOLS in symbols:
+        symbols = (ALL_SYMBOLS,)
     if len(symbols) > MAX_SYMBOLS:
         raise invalid_parameter("symbols", f"at most {MAX_SYMBOLS:,} symbols per request, not {len(symbols):,}")
     stype_in = parameters.get("stype_in", "raw_symbol")

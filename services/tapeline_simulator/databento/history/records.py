@@ -16,7 +16,6 @@ from tapeline_simulator.databento.history.times import DAY_NS
 from tapeline_simulator.databento.schemas import record_of
 from tapeline_simulator.databento.tape import VendorTape
 
-WITH_SNAPSHOTS: Final = "mbo"
 _DBN_VERSION: Final = 3
 _ZSTD_LEVEL: Final = 1
 
@@ -48,7 +47,7 @@ def _span(
     until_ns: int,
     ids: InstrumentIds | None,
 ) -> Iterator[Array]:
-    if snapshots is None or schema != WITH_SNAPSHOTS:
+    if snapshots is None:
         yield from tape.select(schema, ids, from_ns, until_ns, "ts_recv")
         return
     while from_ns < until_ns:

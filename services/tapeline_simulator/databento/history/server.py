@@ -94,7 +94,6 @@ class HistoryServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.faults.clear()
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -124,7 +124,7 @@ def _value(query: SymbolQuery, listing: Listing) -> str:
 def _extend(intervals: dict[str, list[Interval]], name: str, day: date, value: str) -> None:
     its = intervals.setdefault(name, [])
     after = day + timedelta(days=1)
-    if its and its[-1].symbol == value and its[-1].end_date in (day, after):
+    if its and its[-1].symbol == value and its[-1].end_date == day:
         its[-1].end_date = after
     else:
         its.append(Interval(day, after, value))

@@ -101,6 +101,7 @@ def test_a_limit_of_zero_is_none_where_the_real_one_takes_it_so() -> None:
 
 def test_symbols_are_asked_for_once() -> None:
     assert read_symbols(GOOD | {"symbols": "NQZ6, ESZ6,NQZ6,"}).symbols == ("NQZ6", "ESZ6")
+    assert read_symbols(GOOD | {"symbols": "NQZ6,ALL_SYMBOLS"}).symbols == ("ALL_SYMBOLS",)
 
 
 def test_dates_of_symbology_end_before_their_end() -> None:
@@ -166,6 +167,7 @@ def test_each_key_and_family_has_a_rate_of_its_own() -> None:
     assert rates.wait_s("b", "metadata", SECOND // 4) == 0
     assert rates.wait_s("a", "timeseries", SECOND // 4) == 0
     assert rates.wait_s("a", "metadata", SECOND) == 0
+    assert rates.wait_s("a", "metadata", SECOND + 5) == 5 / SECOND
     assert RateLimit({"metadata": 0}).wait_s("a", "metadata", 0) == 1
 
 
