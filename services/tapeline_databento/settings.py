@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from pydantic import Field, SecretStr, field_validator
@@ -56,6 +57,16 @@ class DatabentoSettings(LiveFeedSettings):
     """With `market_hours_only`: how long (s) before the open a session may begin."""
     after_close_s: float = Field(default=300.0, ge=0)
     """With `market_hours_only`: how long (s) after the close a session ends."""
+    history_gateway: str = "https://hist.databento.com"
+    """Address of the Historical API."""
+    cap_usd: Decimal = Field(default=Decimal(5), ge=0, allow_inf_nan=False)
+    """Most US dollars that one fetch of history may cost, by the vendor's own estimate."""
+    monthly_budget_usd: Decimal = Field(default=Decimal(50), ge=0, allow_inf_nan=False)
+    """Most US dollars that this machine may spend on history in a month (UTC)."""
+    flat_usd: Decimal = Field(default=Decimal(0), ge=0, allow_inf_nan=False)
+    """US dollars that the live plan costs a month: for the month's projection, and for md.usage.v1."""
+    licence_usd: Decimal = Field(default=Decimal(0), ge=0, allow_inf_nan=False)
+    """US dollars that the exchanges' licences cost a month, likewise."""
     health_port: int = Field(default=8101, ge=0, le=65_535)
     """Port of the health endpoint on loopback; 0 takes any free one."""
 
