@@ -12,7 +12,7 @@ KAFKA_IMAGE := $(shell sed -n 's/^ *image: *//p' docker-compose.yml)
 help: ## Show what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/installed ## Make the virtual environment with the locked packages and Tapeline itself
+setup: .venv/compiled ## Make the virtual environment with the locked packages and Tapeline itself
 
 .venv/created:
 	@sh deploy/install-system-packages.sh python
@@ -28,6 +28,13 @@ setup: .venv/installed ## Make the virtual environment with the locked packages 
 .venv/installed: pyproject.toml .venv/locked
 	@echo "setup: installing Tapeline in place"
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# else the first worker and the first market would do it, each while somebody waits
+.venv/compiled: .venv/installed $(wildcard libs/tapeline/orderflow/*.py) services/tapeline_simulator/exchange.py
+	@echo "setup: compiling the kernels (about half a minute)"
+	@$(BIN)/python -c "from tapeline_simulator.market import load_kernels; load_kernels()" & simulator=$$!; \
+		$(BIN)/python -m tapeline_processor.kernels && wait $$simulator
 	@touch $@
 
 # a broker that the environment names needs no other

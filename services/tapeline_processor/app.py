@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import signal
 import threading
@@ -22,10 +23,11 @@ from tapeline.bus.publisher import Publisher
 from tapeline.feed.calendar import cme_globex_equity
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
+from tapeline.ops.memory import give_back_code
 from tapeline.orderflow.sessions import Sessions
+from tapeline_processor import kernels
 from tapeline_processor.agents.ticks import TicksAgent
 from tapeline_processor.checkpoints import Loader, Saver
-from tapeline_processor.operators import pressure
 from tapeline_processor.partitions import Partitions
 from tapeline_processor.settings import ProcessorSettings
 from tapeline_processor.transport import RawBytes, Transport
@@ -165,7 +167,11 @@ class Worker:
         }
 
     async def _work(self) -> None:
-        await _in_daemon_thread(lambda: pressure.warm(self._sessions))
+        log.info("loading_kernels", note="a first start compiles them, which takes about half a minute")
+        await _in_daemon_thread(lambda: kernels.load(self._sessions))
+        # What is loaded by now stays: neither its objects nor the compiler's code need be looked at again.
+        gc.freeze()
+        give_back_code("libllvmlite")
         await self._app.start()
         await self._app.wait_until_stopped()
         raise self._app.crash_reason or RuntimeError("Faust stopped without a reason")

@@ -22,6 +22,8 @@ class SavedSettings(FeedSettings):
     """How many times to replay; 0 is for ever."""
     rebase: bool = False
     """Shift each pass so that its first record is received now."""
+    queue_bytes: int = Field(default=16_777_216, ge=1_048_576)
+    """Most bytes handed to Kafka and not yet acknowledged. Files can wait, so that more would only take memory."""
     stream: str = ""
     """Name of the stream; by default the dataset with the file's symbol, or with its name where it has several."""
     health_port: int = Field(default=8105, ge=0, le=65_535)

@@ -1,8 +1,11 @@
-"""How the C library keeps freed memory."""
+"""What a process keeps of the memory it does not need at the moment."""
 
 from __future__ import annotations
 
 import ctypes
+import mmap
+import re
+from pathlib import Path
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1  # numbers of glibc's malloc.h
@@ -24,3 +27,26 @@ def keep_freed_memory() -> None:
         return
     mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
     mallopt(_TRIM_THRESHOLD, _MOST_KEPT_BYTES)
+
+
+_MAPS: Final = Path("/proc/self/maps")
+
+
+def give_back_code(library: str) -> None:
+    """Take the code of a loaded library (how its file's name begins) out of the process' memory.
+
+    For what is used at the start only, as LLVM is: some 50 MB. The pages are those of the file, so the kernel reads one
+    again should it be used after all; what the process has written is not touched. Where there is no /proc nothing
+    changes.
+    """
+    mapped = re.compile(rf"([0-9a-f]+)-([0-9a-f]+) r-xp .*/{re.escape(library)}[^/]*", re.ASCII)
+    try:
+        madvise = ctypes.CDLL(None).madvise
+        maps = _MAPS.read_text()
+    except (AttributeError, OSError):
+        return
+    madvise.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+    for line in maps.splitlines():
+        if found := mapped.fullmatch(line):
+            begin, end = (int(address, 16) for address in found.groups())
+            madvise(begin, end - begin, mmap.MADV_DONTNEED)

@@ -10,7 +10,7 @@ from tests.integration.processor.tape import Tape
 from tests.integration.processor.worker import Worker
 
 from tapeline_processor.app import sessions
-from tapeline_processor.operators import pressure
+from tapeline_processor.kernels import load
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def make_tape(bootstrap_servers: str, namespace: str) -> Callable[[int], Tape]:
 @pytest.fixture(scope="session")
 def kernels() -> None:
     """Compile the kernels once, or the first workers of a fresh checkout would all do so at the same time."""
-    pressure.warm(sessions())
+    load(sessions())
 
 
 @pytest.fixture
