@@ -98,7 +98,7 @@ class BookRows:
             high = np.maximum.accumulate(np.concatenate([[self._high[number]], own["price"]]))
             low = np.minimum.accumulate(np.concatenate([[self._low[number]], own["price"]]))
             self._high[number], self._low[number] = int(high[-1]), int(low[-1])
-            rows += [_statistic(own[np.diff(high) > 0], HIGHEST), _statistic(own[np.diff(low) < 0], LOWEST)]
+            rows += [_statistic(own[high[1:] > high[:-1]], HIGHEST), _statistic(own[low[1:] < low[:-1]], LOWEST)]
         if not rows:
             return np.zeros(0, dtype=STATISTICS)
         return by_capture(joined(rows))

@@ -31,7 +31,8 @@ _YEAR_NS: Final = 365 * 86_400 * 10**9
 _LEAST_TIME_NS: Final = 60 * 10**9
 _SILENT_ONE_IN: Final = 50
 _MOST_ACTIVITY: Final = 6.0
-_MOVE_MEMORY: Final = 0.99
+_MOVE_SHARE: Final = 0.005
+"""What a slice counts for in the typical move."""
 _MOVED: Final = 0.5
 """A quote is behind when the value has moved by this share of its half spread."""
 _MOVERS_SHARE: Final = 0.6
@@ -110,6 +111,7 @@ class OptionQuotes:
         self._trades_per_slice = trades_per_s * SLICE_NS / 1e9
         self._quotes_owed = self._trades_owed = 0.0
         self._typical_move = self._last_future = 0.0
+        self._slices = 0
         self._packet = self._received_ns = 0
         self._contracts = np.zeros(0, dtype=_STATE)
 
@@ -160,13 +162,16 @@ class OptionQuotes:
 
     def _how_many(self, future: float) -> tuple[int, int]:
         """Return how many quotes and trades a slice has: more while the future moves, as asked for on the average."""
-        move = abs(future - self._last_future) if self._last_future else 0.0
+        move = abs(future - self._last_future) if self._slices else 0.0
         self._last_future = future
-        activity = 0.5 + 0.5 * min(_MOST_ACTIVITY, move / self._typical_move) if self._typical_move else 1.0
-        self._typical_move += (1 - _MOVE_MEMORY) * (move - self._typical_move)
+        self._slices += 1
+        self._typical_move += max(1 / self._slices, _MOVE_SHARE) * (move - self._typical_move)
+        activity = 0.5 + 0.5 * (move / self._typical_move if self._typical_move else 1.0)
         self._quotes_owed += self._quotes_per_slice * activity
         self._trades_owed += self._trades_per_slice * activity
-        quotes, trades = int(self._quotes_owed), int(self._trades_owed)
+        # What a storm leaves over is made up for afterwards, so that the mean rate holds.
+        quotes = int(min(self._quotes_owed, 1 + _MOST_ACTIVITY * self._quotes_per_slice))
+        trades = int(min(self._trades_owed, 1 + _MOST_ACTIVITY * self._trades_per_slice))
         self._quotes_owed -= quotes
         self._trades_owed -= trades
         return quotes, trades
