@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.unit.simulator.databento.records import SECOND, records_of
 
 from tapeline.feed.dbn_records import Array
 from tapeline_simulator.databento.history.query import RangeQuery, SymbolQuery
-from tapeline_simulator.databento.history.records import chunks
+from tapeline_simulator.databento.history.records import chunks, dbn_file
 from tapeline_simulator.databento.history.refusals import Refusal
 from tapeline_simulator.databento.history.symbology import Interval, Resolution, answer, resolve, resolve_some
 from tapeline_simulator.databento.history.times import DAY_NS, begin_of, day_after_last, day_of
@@ -173,6 +174,22 @@ def test_only_orders_have_books_at_midnight(tape: VendorTape, snapshots: VendorT
     tape.append("trades", numbered(records_of("trades", [begin_of(TUESDAY)], instrument_ids=(2,)), 50))
     query = query_of(symbols("NQZ6"), begin_of(MONDAY), begin_of(THURSDAY), schema="trades")
     assert select(tape, listings, query, snapshots) == [(2, 50)]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_is_made_no_faster_than_it_is_read(compressed: bool) -> None:
+    made: list[int] = []
+
+    def records() -> Iterator[Array]:
+        for number in range(100):
+            made.append(number)
+            array = records_of("mbo", [0] * 10_000)
+            array["order_id"] = np.random.default_rng(number).integers(0, 2**62, len(array))
+            yield array
+
+    pieces = dbn_file(b"head", records(), compressed=compressed)
+    assert sum(len(next(pieces)) for _ in range(3)) > 4
+    assert len(made) < 5
 
 
 def test_spans_of_a_resolution_without_numbers_is_the_whole_range() -> None:
