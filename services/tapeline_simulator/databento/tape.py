@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tapeline.errors import Bug
 from tapeline.feed.dbn_records import Array
-from tapeline_simulator.databento.schemas import capture_times, record_of
+from tapeline_simulator.databento.schemas import capture_times, record_of, take
 from tapeline_simulator.listings import Listings
 
 CHUNK_RECORDS: Final = 16_384
@@ -108,7 +108,7 @@ class VendorTape:
             kept = self._records[schema] = _Records(self._folder / f"{schema}.records", schema)
         if records.dtype.itemsize != kept.record.itemsize:
             raise Bug(f"a record of {schema} has {kept.record.itemsize} bytes, not {records.dtype.itemsize}")
-        kept.append(np.ascontiguousarray(records))
+        kept.append(records if records.flags.c_contiguous else take(records, np.ones(len(records), np.bool_)))
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -144,7 +144,7 @@ class VendorTape:
             if instrument_ids is not None:
                 mask &= np.isin(records["instrument_id"], instrument_ids)
             if mask.any():
-                yield records if mask.all() else records[mask]
+                yield records if mask.all() else take(records, mask)
 
     def spans(self, schema: str, from_ns: int, until_ns: int | None, by: Clock) -> Iterator[tuple[int, int]]:
         """Yield the positions (begin, end) of the chunks that may hold records in [from_ns, until_ns) by `by`."""

@@ -61,6 +61,19 @@ def test_a_selection_is_exact(tape: VendorTape, by: Clock) -> None:
     assert all(0 < len(part) <= 7 for part in parts)
 
 
+def test_bytes_that_no_field_covers_are_kept(tape: VendorTape) -> None:
+    """The layout of ten levels of depth has no fields but the first: a copy by fields would lose the book."""
+    records = records_of("mbp-10", range(START, START + 12), instrument_ids=(1, 2))
+    records.view(np.uint8).reshape(12, -1)[:, 48:] = np.arange(320) % 251
+    tape.append("mbp-10", records[::2])
+    tape.append("mbp-10", records[1::2])
+    odd = b"".join(
+        part.tobytes() for part in tape.select("mbp-10", np.array([2], np.uint32), START, START + 7, "ts_event")
+    )
+    assert odd == b"".join(records[i].tobytes() for i in (1, 3, 5))
+    assert tape.read("mbp-10", 0, 6).tobytes() == b"".join(records[i].tobytes() for i in range(0, 12, 2))
+
+
 def test_a_selection_without_an_end_or_instruments_is_everything_from_there(tape: VendorTape) -> None:
     tape.append("trades", records_of("trades", range(START, START + 30), instrument_ids=(1, 2)))
     parts = list(tape.select("trades", None, START + 10, None, "ts_event"))
