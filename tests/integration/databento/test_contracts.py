@@ -6,12 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import databento_dbn as dbn
+import pytest
 from tests.integration.databento.scripted_gateway import Conversation, ScriptedGateway, mapping, system
 from tests.unit.feed.definition_builders import AT, option, spread
 
+import tapeline
+from tapeline.bus.topics import apply_topics, load_topics
+from tapeline.feed.runner import Runner
 from tapeline.feed.source import Announcement, Item, Ticks
+from tapeline.feed.writer import Totals
 from tapeline.model.instrument_codec import decode_instrument
 from tapeline.model.instruments import Instrument
 from tapeline.model.quality import ContractCompleteness, decode_quality
@@ -153,3 +159,35 @@ async def test_definitions_that_come_again_are_not_announced_again() -> None:
         await market.tell("definition", bytes(option(QUOTED)), *map(bytes, spread(SPREAD, 2)), bytes(option(SILENT)))
         await until(lambda: SILENT in producer.instruments())
         assert producer.instruments().keys() == {QUOTED, SILENT, SPREAD}
+
+
+async def test_what_is_announced_is_on_its_topics(
+    bootstrap_servers: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    await asyncio.to_thread(apply_topics, bootstrap_servers, load_topics().values())
+    market, now_ns = Market(), AT
+    async with ScriptedGateway(market.serve) as gateway:
+        settings = gateway.settings(subscriptions=f"mbp-1={PARENT}; definition={PARENT}")
+        source = DatabentoSource(settings, lambda: now_ns)
+        runner = Runner(source, settings, bootstrap_servers, Totals(), clock_ns=lambda: now_ns)
+        running = asyncio.create_task(runner.run())
+        try:
+            await market.tell("definition", bytes(option(QUOTED, 25_000)), bytes(option(SILENT, 25_100)))
+            await market.tell("mbp-1", mapping(QUOTED, PARENT, "Q4BX6 C25000"), quote(QUOTED))
+            await until(lambda: len(topic("md.instruments.v1")) == 2)
+            now_ns += MINUTE
+            await until(lambda: topic("md.quality.v1"))
+        finally:
+            runner.stop()
+            await asyncio.wait((running,))
+    running.result()
+    assert [each["raw_symbol"] for each in topic("md.instruments.v1")] == ["Q4BX6 C25000", "Q4BX6 C25100"]
+    (report,) = topic("md.quality.v1")
+    assert (report["stream"], report["expected"], report["missing_symbols"]) == (STREAM, 2, ["Q4BX6 C25100"])
+
+
+def topic(name: str) -> list[dict[str, Any]]:
+    """Return what a topic holds."""
+    with tapeline.consume(name, start="earliest", follow=False) as documents:
+        return [document for document in documents if isinstance(document, dict)]
