@@ -63,9 +63,8 @@ class Runner:
     def status(self) -> Mapping[str, object]:
         """Return the facts of the health endpoint; ready while a session of each line delivers."""
         claimed = {} if self._claims is None else self._claims.streams
-        running = [line for line in self._lines if line.state != "ended"]
         return {
-            "ready": bool(running) and all(line.state == "delivering" for line in running),
+            "ready": bool(self._lines) and all(line.state == "delivering" for line in self._lines),
             "source": self._source.name,
             "lines": {line.line.name: {"state": line.state, "reason": line.reason} for line in self._lines},
             "streams": {
