@@ -13,7 +13,9 @@ from tapeline.errors import MissingExtra, TapelineError
 
 # shown by `tapeline --help`, which must not import a service to learn its text
 SUMMARIES = {
+    "cache": "Show what the cache holds, and what it has saved.",
     "demo": "Show live pressure of a synthetic market on this machine.",
+    "fetch": "Fetch a vendor's history into the cache.",
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put a saved DBN file on the tape.",
     "simulate": "Write an endless synthetic market as DBN.",

@@ -133,6 +133,8 @@ class CostMeter:
         self._ledger = ledger
         self._plan = plan
         self._prices = prices
+        self.fetched_micro_usd = 0
+        """What `fetched` was told so far."""
         self._live: Counter[str] = Counter()
         self._counting = threading.Lock()
 
@@ -143,6 +145,7 @@ class CostMeter:
 
     def fetched(self, schema: str, bytes_: int, cost_micro_usd: int, at_ns: int, mode: str) -> None:
         """Keep what one request of history brought and cost, at once: the budget is held to it."""
+        self.fetched_micro_usd += cost_micro_usd
         price = None if self._prices is None else self._prices.price(mode, schema)
         use = SchemaUse(bytes_, price, cost_micro_usd)
         self._ledger.add(self._source, "metered", day_of(at_ns), requests=1, uses={f"{self._dataset}/{schema}": use})
