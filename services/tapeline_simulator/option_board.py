@@ -15,7 +15,8 @@ from tapeline_simulator.definitions import Leg
 from tapeline_simulator.expiries import Future, Series
 from tapeline_simulator.listings import Listing, Listings
 from tapeline_simulator.market import instrument_id
-from tapeline_simulator.option_quotes import NICKEL_E9, Contract, never_quotes, on_tick_below
+from tapeline_simulator.option_quotes import Contract, never_quotes
+from tapeline_simulator.option_rows import NICKEL_E9, on_tick_below
 from tapeline_simulator.reference_records import (
     LATENCY_NS,
     Yesterday,

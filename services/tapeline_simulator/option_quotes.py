@@ -11,22 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tapeline.feed.dbn_records import Array
-from tapeline.model.columns import F_LAST, INT64_MAX
 from tapeline_simulator.book_rows import MBP1, TRADES
-from tapeline_simulator.market import PUBLISHER_ID
+from tapeline_simulator.option_rows import STATE, Int64s, on_tick_above, on_tick_below, quote_rows, trade_rows
 from tapeline_simulator.surface import Floats, option_values
 
 Bools = npt.NDArray[np.bool_]
-Int64s = npt.NDArray[np.int64]
 
 SLICE_NS: Final = 25_000_000
 """Quotes follow the underlying from slice to slice."""
-NICKEL_E9: Final = 50_000_000
-NICKELS_PER_POINT: Final = 20
-FINE_TICK_NICKELS: Final = 100
-"""Up to 5.00 points the tick is a nickel, above it is a quarter."""
-COARSE_NICKELS: Final = 5
-
 _YEAR_NS: Final = 365 * 86_400 * 10**9
 _LEAST_TIME_NS: Final = 60 * 10**9
 _SILENT_ONE_IN: Final = 50
@@ -42,27 +34,6 @@ _IN_DELTA_NS: Final = 11_000
 
 _MOST_LOTS: Final = 10
 """An aggressor takes at most so many."""
-
-_STATE: Final = np.dtype(
-    [
-        ("instrument_id", "<i8"),
-        ("strike_points", "<i8"),
-        ("is_call", "?"),
-        ("expires_ns", "<i8"),
-        ("underlying", "<i8"),
-        ("weight", "<f8"),
-        ("short_strike_points", "<i8"),
-        ("value", "<f8"),  # points, when last quoted
-        ("bid", "<i8"),  # nickels; 0: none
-        ("ask", "<i8"),  # nickels; 0: never quoted yet
-        ("bid_size", "<i8"),
-        ("ask_size", "<i8"),
-        ("bid_count", "<i8"),
-        ("ask_count", "<i8"),
-        ("action", "u1"),
-        ("is_bid_told", "?"),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +57,6 @@ def never_quotes(raw_symbol: str) -> bool:
     return crc32(f"silent {raw_symbol}".encode()) % _SILENT_ONE_IN == 0
 
 
-def on_tick_below(points: Floats) -> Int64s:
-    """Return the nearest price at or below `points` that is on the tick grid, in nickels (0.05 points)."""
-    nickels = np.floor(points * NICKELS_PER_POINT).astype(np.int64)
-    return np.where(nickels > FINE_TICK_NICKELS, nickels // COARSE_NICKELS * COARSE_NICKELS, nickels)
-
-
-def on_tick_above(points: Floats) -> Int64s:
-    """Return the nearest price at or above `points` that is on the tick grid, in nickels (0.05 points)."""
-    nickels = np.ceil(points * NICKELS_PER_POINT).astype(np.int64)
-    return np.where(nickels > FINE_TICK_NICKELS, -(-nickels // COARSE_NICKELS) * COARSE_NICKELS, nickels)
-
-
 class OptionQuotes:
     """The market makers of a growing set of contracts.
 
@@ -113,11 +72,11 @@ class OptionQuotes:
         self._typical_move = self._last_future = 0.0
         self._slices = 0
         self._packet = self._received_ns = 0
-        self._contracts = np.zeros(0, dtype=_STATE)
+        self._contracts = np.zeros(0, dtype=STATE)
 
     def add(self, contracts: Sequence[Contract]) -> None:
         """Take up contracts; they are quoted for the first time in the next slice."""
-        added = np.zeros(len(contracts), dtype=_STATE)
+        added = np.zeros(len(contracts), dtype=STATE)
         for name in (
             "instrument_id",
             "strike_points",
@@ -149,16 +108,16 @@ class OptionQuotes:
         behind = np.where(is_known, np.abs(values - state["value"]) / half_spreads, np.inf)
         behind[traded] = -1.0
         quoted = self._whom_to_quote(state["weight"], behind, quotes)
-        before = _quote_rows(state[traded])
+        before = quote_rows(state[traded])
         self._quote(state, quoted, values, half_spreads)
         self._trade(state, traded, before)
         every[live] = state
         pairs = np.repeat(before, 2)
-        pairs[1::2] = _quote_rows(state[traded])
-        rows = np.concatenate([_quote_rows(state[quoted]), pairs])
+        pairs[1::2] = quote_rows(state[traded])
+        rows = np.concatenate([quote_rows(state[quoted]), pairs])
         events = np.concatenate([np.arange(len(quoted)), len(quoted) + np.repeat(np.arange(len(traded)), 2)])
         rows = self._stamp(at_ns, rows, events)
-        return rows, _trade_rows(rows[rows["action"] == ord("T")])
+        return rows, trade_rows(rows[rows["action"] == ord("T")])
 
     def _how_many(self, future: float) -> tuple[int, int]:
         """Return how many quotes and trades a slice has: more while the future moves, as asked for on the average."""
@@ -272,25 +231,3 @@ def _values(state: Array, at_ns: int, futures: Floats) -> tuple[Floats, Floats]:
 
 def _sizes(chances: Floats) -> Int64s:
     return 1 + np.minimum(-np.log1p(-chances) * 9.0, 98.0).astype(np.int64)
-
-
-def _quote_rows(state: Array) -> Array:
-    """Return mbp-1 rows, without times, of what contracts show; the row tells of the side that changed last."""
-    rows = np.zeros(len(state), dtype=MBP1)
-    rows["length"], rows["rtype"], rows["publisher_id"] = MBP1.itemsize // 4, 0x01, PUBLISHER_ID
-    rows["instrument_id"], rows["action"], rows["flags"] = state["instrument_id"], state["action"], F_LAST
-    rows["side"] = np.where(state["is_bid_told"], ord("B"), ord("A"))
-    for side in ("bid", "ask"):
-        rows[f"{side}_price"] = np.where(state[side] > 0, state[side] * NICKEL_E9, INT64_MAX)
-        rows[f"{side}_size"], rows[f"{side}_count"] = state[f"{side}_size"], state[f"{side}_count"]
-    for name in ("price", "size"):
-        rows[name] = np.where(state["is_bid_told"], rows[f"bid_{name}"], rows[f"ask_{name}"])
-    return rows
-
-
-def _trade_rows(prints: Array) -> Array:
-    rows = np.zeros(len(prints), dtype=TRADES)
-    for name in TRADES.names or ():
-        rows[name] = prints[name]
-    rows["length"], rows["rtype"] = TRADES.itemsize // 4, 0x00
-    return rows

@@ -5,11 +5,9 @@ The same seed and start give the same tape, however the time is cut into calls.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import Final
 from zlib import crc32
 
@@ -18,6 +16,7 @@ import numpy as np
 from tapeline.errors import Misconfigured
 from tapeline.feed.dbn_records import Array
 from tapeline_simulator import definitions
+from tapeline_simulator.agenda import Agenda
 from tapeline_simulator.book_rows import BookRows, Int64s, opening, tops_e9
 from tapeline_simulator.capture import Capture, Tape
 from tapeline_simulator.exchange import MAX_LATENCY_NS
@@ -39,6 +38,7 @@ from tapeline_simulator.reference_records import (
     statistics_of_yesterday,
     statuses,
 )
+from tapeline_simulator.trading import Trading
 
 _BEFORE_THE_OPENING_NS: Final = 60 * 10**9
 _TRADING_BEFORE_START_NS: Final = 10**9
@@ -91,12 +91,9 @@ class Venue:
         self._futures = [future_of(symbol, start_ns) for symbol in futures]
         self._rows = BookRows(self._market.instrument_ids)
         self._capture = Capture(tape)
-        self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
-        self._turns = count()
+        self._trading = Trading(self._market, self._futures)
+        self._agenda = Agenda()
         self._now = start_ns
-        self._halted: dict[str, int] = {}
-        self._silent_since_ns: int | None = None
-        self._trading = np.ones(len(futures), dtype=np.bool_)
         self._options = options
         self._quotes = OptionQuotes(seed, options.quotes_per_s, options.trades_per_s) if options else None
         self._next_slice_ns = start_ns
@@ -106,14 +103,14 @@ class Venue:
         """Append what was captured up to `until_ns` less MAX_LATENCY_NS, when nothing earlier can arrive any more."""
         horizon = until_ns - MAX_LATENCY_NS
         while True:
-            due = self._agenda[0][0] if self._agenda else horizon + 1
+            planned = self._agenda.next_ns()
+            due = horizon + 1 if planned is None else planned
             if self._quotes is not None:
                 due = min(due, self._next_slice_ns)
             self._trade(min(due, horizon))
             if due > horizon:
                 break
-            while self._agenda and self._agenda[0][0] == due:
-                heapq.heappop(self._agenda)[2](due)
+            self._agenda.run(due)
             if self._quotes is not None and self._next_slice_ns == due:
                 self._quote(self._quotes, due)
         self._now = max(self._now, horizon)
@@ -137,11 +134,9 @@ class Venue:
         if symbol not in listed:
             raise Misconfigured(f"{symbol!r} cannot be halted: it must be one of {', '.join(listed)}")
         until_ns = self._now + int(seconds * 1e9)
-        if symbol not in self._halted:
+        if self._trading.halt(symbol, until_ns, self._now):
             self._tell(listed[symbol], HALT, self._now)
-        self._halted[symbol] = max(until_ns, self._halted.get(symbol, 0))
-        self._set_trading(self._now)
-        self._plan(until_ns, partial(self._resume, listed[symbol]))
+        self._agenda.plan(until_ns, partial(self._resume, listed[symbol]))
 
     # -- the opening -------------------------------------------------------------------------------------------------
 
@@ -180,7 +175,7 @@ class Venue:
         held = _OPEN_INTEREST // 10**position
         yesterday = [Yesterday(number, settlement_ticks * TICK_E9, held, held * 2)]
         self._capture.put("statistics", _VENUE, statistics_of_yesterday(yesterday, day_before(at_ns), at_ns))
-        self._plan(future.expires_ns, partial(self._expire_future, future))
+        self._agenda.plan(future.expires_ns, partial(self._expire_future, future))
         return Underlying(future, position, number, settlement_ticks * TICK_E9 / 1e9)
 
     def _list_options(self, board: OptionBoard, options: OptionSettings, told_ns: int, start_ns: int) -> list[int]:
@@ -189,7 +184,7 @@ class Venue:
         if board.series:
             for series in dict.fromkeys((board.series[0], board.series[-1])):
                 board.list_user_defined(series, told_ns)
-            self._plan(start_ns + int(options.new_strike_after_s * 1e9), partial(self._list_strike, board))
+            self._agenda.plan(start_ns + int(options.new_strike_after_s * 1e9), partial(self._list_strike, board))
         return listed
 
     def _list_next_series(self, board: OptionBoard, options: OptionSettings, told_ns: int, at_ns: int) -> list[int]:
@@ -197,13 +192,10 @@ class Venue:
         for series in next_series(at_ns, options.expiries):
             if series not in board.series and board.has_underlying(series):
                 listed += board.list_series(series, told_ns)
-                self._plan(series.expires_ns, partial(self._expire_series, board, options, series))
+                self._agenda.plan(series.expires_ns, partial(self._expire_series, board, options, series))
         return listed
 
     # -- what happens by itself --------------------------------------------------------------------------------------
-
-    def _plan(self, at_ns: int, action: Callable[[int], None]) -> None:
-        heapq.heappush(self._agenda, (at_ns, next(self._turns), action))
 
     def _list_strike(self, board: OptionBoard, at_ns: int) -> None:
         lasting = [series for series in board.series if series.expires_ns > at_ns + _LASTING_NS]
@@ -218,13 +210,11 @@ class Venue:
     def _expire_future(self, future: Future, at_ns: int) -> None:
         number = self._market.instrument_ids[self._futures.index(future)]
         self._capture.put("status", _VENUE, statuses([number], EXPIRED, at_ns))
-        self._set_trading(at_ns)
+        self._trading.update(at_ns)
 
     def _resume(self, future: Future, at_ns: int) -> None:
-        if self._halted[future.symbol] == at_ns:
-            del self._halted[future.symbol]
+        if self._trading.resume(future.symbol, at_ns):
             self._tell(future, RESUMED, at_ns)
-            self._set_trading(at_ns)
 
     def _tell(self, future: Future, phase: Phase, at_ns: int) -> None:
         """Say what a future and the options on it may do from `at_ns` on."""
@@ -233,22 +223,10 @@ class Venue:
             numbers += self._board.instrument_ids_on(future.symbol, at_ns)
         self._capture.put("status", _VENUE, statuses(numbers, phase, at_ns))
 
-    def _set_trading(self, at_ns: int) -> None:
-        """Let those trade that are neither halted nor expired; while there are none, the market's time stands still."""
-        trading = [each.symbol for each in self._futures if each.symbol not in self._halted and each.expires_ns > at_ns]
-        self._trading = np.array([each.symbol in trading for each in self._futures])
-        if trading:
-            if self._silent_since_ns is not None:
-                self._market.pass_over(at_ns - self._silent_since_ns)
-            self._market.set_trading(trading)
-            self._silent_since_ns = None
-        elif self._silent_since_ns is None:
-            self._silent_since_ns = at_ns
-
     # -- what trades -------------------------------------------------------------------------------------------------
 
     def _trade(self, until_ns: int) -> None:
-        if self._trading.any():
+        if self._trading.mask.any():
             for records, tops in self._market.batches_with_tops(until_ns):
                 self._capture_rows(records, tops_e9(tops))
 
@@ -263,7 +241,7 @@ class Venue:
     def _quote(self, quotes: OptionQuotes, at_ns: int) -> None:
         self._next_slice_ns += SLICE_NS
         mids = np.array([self._rows.mid_points(number) for number in self._market.instrument_ids])
-        rows, trades = quotes.next_slice(at_ns, mids, self._trading)
+        rows, trades = quotes.next_slice(at_ns, mids, self._trading.mask)
         self._capture.put("mbp-1", _OPTIONS, rows)
         self._capture.put("trades", _OPTIONS, trades)
 

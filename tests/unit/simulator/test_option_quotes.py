@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeline_simulator.option_quotes import SLICE_NS, Contract, OptionQuotes, on_tick_above, on_tick_below
+from tapeline_simulator.option_quotes import SLICE_NS, Contract, OptionQuotes
+from tapeline_simulator.option_rows import on_tick_above, on_tick_below
 
 START = 1_790_000_000_000_000_000
 WEEK = 7 * 86_400 * 10**9
 GRID = [Fraction(n, 20) for n in range(101)] + [5 + Fraction(n, 4) for n in range(1, 40_000)]
 """Every price up to 10,000 points: nickels up to 5.00, quarters above."""
+FLOATS = np.array([float(price) for price in GRID])
 
 
 @given(st.floats(0, 9_000) | st.sampled_from(GRID[:30_000]).map(float))
@@ -31,7 +33,7 @@ def test_prices_go_to_the_nearest_tick(points: float) -> None:
 
 def _around(points: Fraction) -> set[Fraction]:
     """The highest price of the grid at or below, the lowest at or above, and their neighbours within rounding."""
-    low = int(np.searchsorted(np.array([float(each) for each in GRID]), float(points)))
+    low = int(np.searchsorted(FLOATS, float(points)))
     return {
         each for each in GRID[max(0, low - 2) : low + 3] if abs(each - points) < Fraction(1, 4) + Fraction(1, 10**9)
     }
