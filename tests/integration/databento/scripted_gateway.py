@@ -36,8 +36,10 @@ class Conversation:
         await self.send(head())
 
     async def line(self) -> tuple[str, str]:
-        """Return the next line, and its first name before it."""
+        """Return the next line, and its first name before it. Raises ConnectionError where the client is gone."""
         text = (await self.reader.readline()).decode().strip()
+        if not text:
+            raise ConnectionError
         return text.partition("=")[0], text
 
     async def send(self, data: bytes) -> None:
