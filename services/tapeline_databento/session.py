@@ -26,6 +26,7 @@ from tapeline_databento.errors import BooksLost, ReplayAgedOut, Silent, Undecoda
 from tapeline_databento.hours import Hours
 from tapeline_databento.merging import Merged
 from tapeline_databento.messages import Fault, Message, Notice, ending, error_messages, schema_in, system_messages
+from tapeline_databento.metering import Metering, Unmetered
 from tapeline_databento.normalize import InstrumentClasses, Normalizer, since
 from tapeline_databento.plan import LinePlan
 from tapeline_databento.settings import DatabentoSettings
@@ -47,6 +48,7 @@ class Knowledge:
     classes: InstrumentClasses
     contracts: Contracts
     status: TradingStatus = field(default_factory=TradingStatus)
+    metering: Metering = field(default_factory=Unmetered)
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class LiveSession:
         self._unresolved = 0
         self._vendor_ns = 0
         self._kinds = plan.kinds_by_stream()
+        self._schemas = {(each.stream(plan.dataset), each.kind): each.schema for each in plan.subscriptions}
         self._look_s = 0.0
         self._silence_limits_s = plan.silence_limits_s(settings)
         self._stalls = StallWatch(self._silence_limits_s, self._loop.time(), settings.silence_limit_s)
@@ -126,9 +129,10 @@ class LiveSession:
             self._lessons.orders_anew = True
             raise
         finally:
-            self._lessons.orders_anew |= not self._books.all_begun
+            pass
             await merged.close()
             self._protocol.transport.abort()
+            await asyncio.to_thread(self._knowledge.metering.keep)
 
     def _items_of(self, feed: Feed, coming: Decoded | Ended) -> Iterator[Item]:
         match coming:
@@ -148,6 +152,7 @@ class LiveSession:
         origins = self._origins.get(batch.kind, {}) if feed is self._own else {}
         for ticks in feed.normalizer.ticks(batch, origins):
             pair = (ticks.stream, ticks.kind)
+            self._knowledge.metering.count(self._schemas[pair], len(ticks))
             doubts: list[Doubt] = []
             if ticks.origin == "replay":
                 ticks = since(ticks, self._starts[pair])
@@ -193,6 +198,7 @@ class LiveSession:
             for message in error_messages(other.records):
                 yield from self._fault(message)
         elif other.rtype == RTYPE_DEFINITION:
+            self._knowledge.metering.count("definition", len(other.records))
             for instrument in self._knowledge.contracts.define(other.records, self._clock_ns()):
                 self._knowledge.classes.learn(instrument.raw_symbol, instrument.instrument_class)
                 yield announcement(instrument)
@@ -245,6 +251,7 @@ class LiveSession:
         if now_s < self._look_s:
             return
         self._look_s = now_s + _LOOK_EVERY_S
+        yield from self._knowledge.metering.due()
         if self._plan.has_definitions:
             yield from self._knowledge.contracts.due(now_ns)
             parents = self._knowledge.contracts.parents_due(now_ns)

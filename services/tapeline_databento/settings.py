@@ -57,6 +57,8 @@ class DatabentoSettings(LiveFeedSettings):
     """With `market_hours_only`: how long (s) before the open a session may begin."""
     after_close_s: float = Field(default=300.0, ge=0)
     """With `market_hours_only`: how long (s) after the close a session ends."""
+    count_usage: bool | None = None
+    """Whether to count what comes live for md.usage.v1; by default only what comes from the vendor's own gateway."""
     history_gateway: str = "https://hist.databento.com"
     """Address of the Historical API."""
     cap_usd: Decimal = Field(default=Decimal(5), ge=0, allow_inf_nan=False)

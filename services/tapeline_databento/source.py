@@ -17,6 +17,7 @@ from tapeline.model.frames import Origin
 from tapeline.ops.logs import get_logger
 from tapeline_databento.client import GatewayProtocol, connect
 from tapeline_databento.hours import Hours
+from tapeline_databento.metering import live_metering
 from tapeline_databento.normalize import InstrumentClasses
 from tapeline_databento.plan import LinePlan, plan_lines, quoted_parents
 from tapeline_databento.session import SOURCE, Knowledge, Lessons, LiveSession
@@ -39,7 +40,9 @@ class DatabentoSource:
             raise Misconfigured("the Databento source needs settings of its own class")
         calendar, parents = calendar_of(settings.dataset), quoted_parents(settings)
         knowledge = Knowledge(
-            InstrumentClasses(settings.dataset), Contracts(SOURCE, settings.dataset, parents, calendar, clock_ns())
+            InstrumentClasses(settings.dataset),
+            Contracts(SOURCE, settings.dataset, parents, calendar, clock_ns()),
+            metering=live_metering(settings, SOURCE, clock_ns),
         )
         self._lines = [LiveLine(plan, settings, knowledge, clock_ns) for plan in plan_lines(settings)]
 

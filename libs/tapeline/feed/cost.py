@@ -132,7 +132,8 @@ class CostMeter:
         self._dataset = dataset
         self._ledger = ledger
         self._plan = plan
-        self._prices = prices
+        self.prices = prices
+        """The list prices; None where they are not known, and then no cost of live records is."""
         self.fetched_micro_usd = 0
         """What `fetched` was told so far."""
         self._live: Counter[str] = Counter()
@@ -146,30 +147,36 @@ class CostMeter:
     def fetched(self, schema: str, bytes_: int, cost_micro_usd: int, at_ns: int, mode: str) -> None:
         """Keep what one request of history brought and cost, at once: the budget is held to it."""
         self.fetched_micro_usd += cost_micro_usd
-        price = None if self._prices is None else self._prices.price(mode, schema)
+        price = None if self.prices is None else self.prices.price(mode, schema)
         use = SchemaUse(bytes_, price, cost_micro_usd)
         self._ledger.add(self._source, "metered", day_of(at_ns), requests=1, uses={f"{self._dataset}/{schema}": use})
 
-    def announcements(self, at_ns: int) -> list[Announcement]:
-        """Return the rows of the plan's lines for the day of `at_ns` and the day before, live records so far included.
-
-        What was counted since the last call belongs to the day of `at_ns`, so call it every minute or so. It writes to
-        the disk: call it from a thread.
-        """
+    def keep(self, at_ns: int) -> None:
+        """Put the live records counted since the last call to the account of that day; writes to the disk."""
         today = day_of(at_ns)
         with self._counting:
             counted, self._live = self._live, Counter()
         uses = {
             f"{self._dataset}/{schema}": SchemaUse(
-                count * record_bytes(schema),
-                None if self._prices is None else self._prices.price(LIVE, schema),
-                None,
+                count * record_bytes(schema), None if self.prices is None else self.prices.price(LIVE, schema), None
             )
             for schema, count in counted.items()
         }
-        self._ledger.add(self._source, "flat", today, fee_micro_usd_per_month=self._plan.flat_micro_usd, uses=uses)
-        self._ledger.add(self._source, "licence", today, fee_micro_usd_per_month=self._plan.licence_micro_usd)
-        rows = self._ledger.usages(day_of(at_ns, -1), today, self._source)
+        try:
+            self._ledger.add(self._source, "licence", today, fee_micro_usd_per_month=self._plan.licence_micro_usd)
+            self._ledger.add(self._source, "flat", today, fee_micro_usd_per_month=self._plan.flat_micro_usd, uses=uses)
+        except BaseException:
+            with self._counting:
+                self._live.update(counted)
+            raise
+
+    def announcements(self, at_ns: int) -> list[Announcement]:
+        """Keep what was counted, and return the rows of the plan's lines for the day of `at_ns` and the day before.
+
+        Call it every minute or so. Writes to the disk.
+        """
+        self.keep(at_ns)
+        rows = self._ledger.usages(day_of(at_ns, -1), day_of(at_ns), self._source)
         return [announcement(usage) for usage in rows if usage.line != "metered"]
 
 
