@@ -439,6 +439,33 @@ async def test_a_subscription_that_stalls_while_heartbeats_come_ends_the_session
     assert "orders: no mbo of GLBX.MDP3/NQ.FUT for " in str(end)
 
 
+async def test_orders_that_come_now_and_then_are_no_stall() -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.begin()
+        await conversation.send(MAPPINGS)
+        for number in range(8):
+            await conversation.send(order(number))
+            await asyncio.sleep(0.4)
+
+    async with ScriptedGateway(script) as gateway:
+        items, end = await take(await line_of(gateway, mbo_silence_s=1.5).connect({}))
+    assert sequences(items) == list(range(8))
+    assert isinstance(end, Disconnected)
+
+
+async def test_a_halt_that_another_line_tells_is_no_stall() -> None:
+    halted = dbn.StatusMsg(
+        1, 7, START_NS, START_NS, dbn.StatusAction.HALT, is_trading=dbn.TriState.NO, is_quoting=dbn.TriState.NO
+    )
+    async with ScriptedGateway(in_turn(beats(0.1), sends(mapping(7, "NQ.FUT", "NQZ6"), bytes(halted)))) as gateway:
+        settings = gateway.settings(subscriptions="mbo=NQ.FUT; status=NQ.FUT", mbo_silence_s=0.5)
+        orders, reference = DatabentoSource(settings, lambda: START_NS).lines()
+        watched = await orders.connect({})
+        await take(await reference.connect({}))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(drain(watched.items()), 3.0)
+
+
 async def test_a_closed_market_is_no_silence_and_where_hours_are_limits_the_end() -> None:
     saturday_ns = START_NS + 5 * 86_400_000_000_000
     now_ns = START_NS
