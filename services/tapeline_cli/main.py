@@ -15,6 +15,7 @@ from tapeline.errors import MissingExtra, TapelineError
 SUMMARIES = {
     "cache": "Show what the cache holds, and what it has saved.",
     "demo": "Show live pressure of a synthetic market on this machine.",
+    "doctor": "Check a source from its key to its data, with the remedies.",
     "fetch": "Fetch a vendor's history into the cache.",
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put a saved DBN file on the tape.",

@@ -13,9 +13,11 @@
     Misconfigured
     ├── NotHistory         the range that was asked for is not history: too early, or not yet
     └── Refused
+        ├── KeyRefused         the vendor does not know the key, or no longer takes it
+        ├── NotEntitled        the key is good, and the account may not have the dataset
         └── Unresolved         the symbols mean nothing in that range
 
-Errors that no retry mends (key, entitlement, symbols) are `tapeline.errors.Refused`.
+Other errors that no retry mends are `tapeline.errors.Refused` itself.
 """
 
 from __future__ import annotations
@@ -65,6 +67,14 @@ class CutAnswer(Retryable):
 
 class NotHistory(Misconfigured):
     """The range that was asked for is not history."""
+
+
+class KeyRefused(Refused):
+    """The vendor does not accept the key."""
+
+
+class NotEntitled(Refused):
+    """The account may not have the dataset."""
 
 
 class Unresolved(Refused):

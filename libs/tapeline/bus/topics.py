@@ -100,9 +100,12 @@ def checkpoint_topic(ticks_topic: str) -> str:
     return f"md.checkpoints.{ticks_topic.removeprefix('md.')}"
 
 
-def verify_topics(bootstrap: str, topics: Iterable[Topic]) -> list[TopicReport]:
-    """Compare the cluster's topics with their declarations, changing nothing. Raises BrokerUnavailable."""
-    return _compare(_admin(bootstrap), list(topics))
+def verify_topics(bootstrap: str, topics: Iterable[Topic], timeout_s: float = _TIMEOUT_S) -> list[TopicReport]:
+    """Compare the cluster's topics with their declarations, changing nothing.
+
+    Raises BrokerUnavailable, also where one answer takes longer than `timeout_s`.
+    """
+    return _compare(_admin(bootstrap), list(topics), timeout_s)
 
 
 def apply_topics(bootstrap: str, topics: Iterable[Topic]) -> list[TopicReport]:
@@ -125,10 +128,10 @@ def _admin(bootstrap: str) -> AdminClient:
     return AdminClient(config)
 
 
-def _compare(admin: AdminClient, topics: list[Topic]) -> list[TopicReport]:
-    found = _list(admin)
+def _compare(admin: AdminClient, topics: list[Topic], timeout_s: float = _TIMEOUT_S) -> list[TopicReport]:
+    found = _list(admin, timeout_s)
     names = [namespaced(topic.name) for topic in topics]
-    configs = _configs(admin, [name for name in names if name in found])
+    configs = _configs(admin, [name for name in names if name in found], timeout_s)
     reports = []
     for topic, name in zip(topics, names, strict=True):
         if name not in found:
@@ -153,13 +156,15 @@ def compare(declared: Mapping[str, str], actual: Mapping[str, str]) -> dict[str,
     return differences
 
 
-def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+def _configs(admin: AdminClient, names: list[str], timeout_s: float) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    answers = admin.describe_configs(resources, request_timeout=_TIMEOUT_S)
+    answers = admin.describe_configs(resources, request_timeout=timeout_s)
     return {
-        asked.name: {name: entry.value or "" for name, entry in _result(asked.name, answer).items()}
+        asked.name: {
+            name: entry.value or "" for name, entry in _result(asked.name, answer, timeout_s=timeout_s).items()
+        }
         for asked, answer in answers.items()
     }
 
@@ -199,16 +204,16 @@ def _await_leaders(admin: AdminClient, partitions: Mapping[str, int]) -> None:
         time.sleep(_LEADER_WAIT_S)
 
 
-def _list(admin: AdminClient) -> dict[str, TopicMetadata]:
+def _list(admin: AdminClient, timeout_s: float = _TIMEOUT_S) -> dict[str, TopicMetadata]:
     try:
-        return admin.list_topics(timeout=_TIMEOUT_S).topics
+        return admin.list_topics(timeout=timeout_s).topics
     except KafkaException as error:
         raise BrokerUnavailable(f"the broker did not list its topics: {error.args[0].str()}") from None
 
 
-def _result(topic: str, answer: Future[Any], tolerated: int | None = None) -> Any:
+def _result(topic: str, answer: Future[Any], tolerated: int | None = None, timeout_s: float = _TIMEOUT_S) -> Any:
     try:
-        return answer.result(_TIMEOUT_S)
+        return answer.result(timeout_s)
     except KafkaException as error:
         fault: KafkaError = error.args[0]
         if fault.code() == tolerated:
@@ -217,4 +222,4 @@ def _result(topic: str, answer: Future[Any], tolerated: int | None = None) -> An
             raise BrokerUnavailable(f"{topic}: {fault.str()}") from None
         raise TopicMismatch(f"{topic}: {fault.str()}") from None
     except TimeoutError:
-        raise BrokerUnavailable(f"{topic}: no answer in {_TIMEOUT_S:g} s") from None
+        raise BrokerUnavailable(f"{topic}: no answer in {timeout_s:g} s") from None

@@ -1,16 +1,21 @@
-"""The sources that are installed, found by entry points; one that cannot be used is listed with the reason."""
+"""The sources that are installed, and their doctors, found by entry points.
+
+A source that cannot be used is listed with the reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Any, Final
 
 from tapeline.errors import Misconfigured, MissingExtra, TapelineError
+from tapeline.feed.doctor import Doctor
 from tapeline.feed.source import Source
 
 GROUP: Final = "tapeline.sources"
+DOCTORS: Final = "tapeline.doctors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Listing:
 
 def list_sources(environment: Mapping[str, str] | None = None) -> list[Listing]:
     """Return every installed source by name; each is loaded, and its settings are read, to see whether it is usable."""
-    return [_try(entry_point, environment) for entry_point in sorted(entry_points(group=GROUP), key=lambda e: e.name)]
+    return [_try(entry_point, environment) for entry_point in _installed(GROUP).values()]
 
 
 def load_source(name: str) -> type[Source]:
@@ -33,11 +38,28 @@ def load_source(name: str) -> type[Source]:
     Raises Misconfigured for an unknown name or a source that fails on import, MissingExtra where a package that it
     needs is not installed.
     """
-    found = [entry_point for entry_point in entry_points(group=GROUP) if entry_point.name == name]
-    if not found:
-        known = ", ".join(sorted(entry_point.name for entry_point in entry_points(group=GROUP)))
-        raise Misconfigured(f"source {name!r} is not installed; there are: {known}")
-    return _load(found[0])
+    found = _installed(GROUP).get(name)
+    if found is None:
+        raise Misconfigured(f"source {name!r} is not installed; there are: {', '.join(_installed(GROUP))}")
+    source: type[Source] = _load(found)
+    return source
+
+
+def load_doctor(name: str) -> Doctor:
+    """Return the doctor of the source `name`.
+
+    Raises Misconfigured where there is none, which names those that there are; and as `load_source`.
+    """
+    doctors = _installed(DOCTORS)
+    if name not in doctors:
+        what = "has no doctor" if name in _installed(GROUP) else "is not installed"
+        raise Misconfigured(f"source {name!r} {what}; there are doctors of: {', '.join(doctors) or 'none'}")
+    doctor: Doctor = _load(doctors[name])
+    return doctor
+
+
+def _installed(group: str) -> dict[str, EntryPoint]:
+    return {found.name: found for found in sorted(entry_points(group=group), key=lambda found: found.name)}
 
 
 def _try(entry_point: EntryPoint, environment: Mapping[str, str] | None) -> Listing:
@@ -48,9 +70,9 @@ def _try(entry_point: EntryPoint, environment: Mapping[str, str] | None) -> List
     return Listing(entry_point.name, available=True, reason="")
 
 
-def _load(entry_point: EntryPoint) -> type[Source]:
+def _load(entry_point: EntryPoint) -> Any:
     try:
-        source: type[Source] = entry_point.load()
+        return entry_point.load()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise MissingExtra(
@@ -61,4 +83,3 @@ def _load(entry_point: EntryPoint) -> type[Source]:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise Misconfigured(f"source {entry_point.name}: cannot be loaded: {reason}") from error
-    return source

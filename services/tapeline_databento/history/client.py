@@ -18,7 +18,7 @@ from tapeline.errors import Misconfigured, Refused, TapelineError
 from tapeline.feed.cache_entry import CacheRequest
 from tapeline.feed.cost import Estimate
 from tapeline.feed.prices import UnitPrices, micro_usd, unit_prices
-from tapeline_databento.errors import CutAnswer, HistoryAway, NotHistory, Unresolved
+from tapeline_databento.errors import CutAnswer, HistoryAway, KeyRefused, NotEntitled, NotHistory, Unresolved
 from tapeline_databento.history.query import say_time, vendor_time
 
 _TIMED_OUT: Final = 408
@@ -30,16 +30,38 @@ _RANGE_CASES: Final = ("available_start", "available_end", "dataset_unavailable_
 class HistoryClient:
     """Asks what there is and what it costs, and downloads it. `gateway` is an https address.
 
+    `metadata_timeout_s`: how long the vendor may take to answer questions; by default as the official client says.
     Raises HistoryAway or CutAnswer where another attempt may help; NotHistory, Unresolved, Refused or Misconfigured
     where none will.
     """
 
-    def __init__(self, key: SecretStr, gateway: str) -> None:
+    def __init__(self, key: SecretStr, gateway: str, metadata_timeout_s: int | None = None) -> None:
         self._key = key
         try:
             self._api = databento.Historical(key.get_secret_value(), gateway)
         except ValueError as error:
             raise Misconfigured(f"the address of the Historical API: {self._say(error)}") from None
+        if metadata_timeout_s is not None:
+            self._api.metadata.TIMEOUT = metadata_timeout_s
+
+    def datasets(self) -> list[str]:
+        """Return the codes of the datasets that the account is shown."""
+        with self._explained("any dataset"):
+            return _texts(self._api.metadata.list_datasets())
+
+    def schemas(self, dataset: str) -> list[str]:
+        """Return the schemas of a dataset."""
+        with self._explained(dataset):
+            return _texts(self._api.metadata.list_schemas(dataset))
+
+    def conditions(self, dataset: str, first_day: str, last_day: str) -> dict[str, str]:
+        """Return what the vendor says of each day from `first_day` to `last_day` (YYYY-MM-DD, both inclusive).
+
+        That is ``available``, ``degraded``, ``pending`` or ``missing``.
+        """
+        with self._explained(dataset):
+            answer: Any = self._api.metadata.get_dataset_condition(dataset, first_day, last_day)
+            return {str(entry["date"]): str(entry["condition"]) for entry in answer}
 
     def available(self, dataset: str, schema: str) -> tuple[int, int]:
         """Return from when until when (ns since the epoch, the end exclusive) the account may have a schema."""
@@ -106,12 +128,12 @@ class HistoryClient:
         if status in (_TIMED_OUT, _TOO_MANY) or not isinstance(error, BentoClientError):
             return HistoryAway(f"the Historical API answers {told}", _seconds(error.headers.get("Retry-After")))
         if status == 401:
-            return Refused(
+            return KeyRefused(
                 "Databento does not accept the API key; see databento.com (portal, API keys) whether it is still good,"
                 " and what TAPELINE_DATABENTO_API_KEY holds"
             )
         if status == 403:
-            return Refused(f"the account is not entitled to {dataset}: {told}")
+            return NotEntitled(f"the account is not entitled to {dataset}: {told}")
         case, available_end = _detail(error)
         if any(each in case for each in _RANGE_CASES):
             until = f" until {say_time(vendor_time(available_end))}" if available_end else ""
@@ -135,6 +157,13 @@ def _parameters(request: CacheRequest) -> dict[str, Any]:
         "start": request.start_ns,
         "end": request.end_ns,
     }
+
+
+def _texts(answer: Any) -> list[str]:
+    """Return a list of texts. Raises TypeError where it is none."""
+    if not isinstance(answer, list):
+        raise TypeError(f"must be a list, is {type(answer).__name__}")
+    return [str(each) for each in answer]
 
 
 def _detail(error: BentoHttpError) -> tuple[str, str]:

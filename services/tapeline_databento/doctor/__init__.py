@@ -1,0 +1,1 @@
+"""What `tapeline doctor databento` looks at: key, account, live data, clock, money."""

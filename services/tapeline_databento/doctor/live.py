@@ -1,0 +1,112 @@
+"""What a sample of the live feed shows: whether it may be had, what came, which symbols mean nothing. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tapeline.errors import Refused, TapelineError
+from tapeline.feed.doctor import Check
+from tapeline.feed.source import Pair
+from tapeline_databento.doctor.account import NEW_KEY, SUBSCRIBE
+from tapeline_databento.doctor.sample import LiveSample, symbols_of
+
+AUTHENTICATION: Final = "live-authentication"
+ENTITLEMENT: Final = "live-entitlement"
+SYMBOLS: Final = "symbols"
+DATA: Final = "live-data"
+
+REACH_GATEWAY: Final = (
+    "see whether this computer reaches it (firewall, TAPELINE_DATABENTO_GATEWAY, TAPELINE_DATABENTO_PORT), and whether"
+    " databento.com reports an incident; then try again"
+)
+_ABOUT_DATASET: Final = ("entitle", "licen", "subscri", "dataset", "permission")
+_SUBSCRIPTIONS: Final = "correct TAPELINE_DATABENTO_SUBSCRIPTIONS; symbols end: contracts expire, and parents are exact"
+_LONGER: Final = "listen for longer (--seconds 30), and see whether the market has halted"
+
+
+def handshake_checks(dataset: str, gateway: str, error: TapelineError | None) -> list[Check]:
+    """Return whether the gateway takes the key, and whether for this dataset; `error` is what the handshake raised."""
+    if error is None:
+        return [
+            Check(AUTHENTICATION, "ok", f"{gateway} accepts the key"),
+            Check(ENTITLEMENT, "ok", f"{gateway} accepts the key for {dataset}"),
+        ]
+    not_known = Check(ENTITLEMENT, "skipped", "the gateway has not let this key in")
+    if not isinstance(error, Refused):
+        return [Check(AUTHENTICATION, "red", str(error), REACH_GATEWAY), not_known]
+    if is_about_dataset(str(error), dataset):
+        return [
+            Check(AUTHENTICATION, "ok", f"{gateway} knows the key"),
+            Check(ENTITLEMENT, "red", str(error), SUBSCRIBE),
+        ]
+    return [Check(AUTHENTICATION, "red", str(error), NEW_KEY), not_known]
+
+
+def is_about_dataset(refusal: str, dataset: str) -> bool:
+    """Return whether the gateway's words are about what the account may have, and not about the key."""
+    # Our own words behind the gateway's speak of entitlement too.
+    said = refusal.partition("; check the key")[0].lower()
+    return dataset.lower() in said or any(each in said for each in _ABOUT_DATASET)
+
+
+def symbols_check(sample: LiveSample) -> Check:
+    """Return whether each symbol that is subscribed to means instruments."""
+    symbols = symbols_of(sample.plan)
+    if sample.unresolved:
+        told = list(dict.fromkeys(sample.unresolved))
+        named = [symbol for symbol in symbols if any(_names(text, symbol) for text in told)]
+        return Check(SYMBOLS, "red", f"not resolved: {', '.join(named) or 'some'} ({'; '.join(told)})", _SUBSCRIPTIONS)
+    silent = [stream for stream, instruments in sample.instruments.items() if not instruments]
+    found = f"{sum(sample.instruments.values()):,} instruments of {len(symbols)} symbols"
+    if silent:
+        detail = f"{found}; the gateway has named none of {', '.join(silent)} yet"
+        return Check(SYMBOLS, "warning", detail, "listen for longer (--seconds 30)")
+    return Check(SYMBOLS, "ok", found)
+
+
+def data_check(sample: LiveSample, *, is_open: bool) -> Check:
+    """Return what came per stream and kind; nothing is a fault only where the market trades."""
+    seconds = f"{sample.seconds:.1f} s"
+    came = [_said(sample, pair) for pair in sorted(sample.plan.pairs) if _came(sample, pair)]
+    said = "; ".join([f"in {seconds}", *came, *dict.fromkeys(sample.complaints)])
+    if sample.fault is not None:
+        remedy = "try again; where it stays so, see whether databento.com reports an incident"
+        if isinstance(sample.fault, Refused):
+            remedy = NEW_KEY if "key" in str(sample.fault).partition(";")[0].lower() else _SUBSCRIPTIONS
+        return Check(DATA, "red", f"the session ended after {seconds}: {sample.fault}", remedy)
+    if not came and not sample.messages:
+        return Check(DATA, "red", f"the gateway sent nothing in {seconds}, not even an acknowledgement", REACH_GATEWAY)
+    quoted = [pair for pair in sorted(sample.plan.pairs) if pair[1] in ("mbo", "l1")]
+    quiet = [pair for pair in quoted if not sample.ticks[pair]]
+    if not is_open:
+        return Check(DATA, "ok", said if came else f"nothing came in {seconds}: the market is closed")
+    if not came or (quoted and len(quiet) == len(quoted)):
+        what = said if came else f"nothing came in {seconds}"
+        return Check(DATA, "red", f"{what}, and the market is open: no orders, no quotes", _LONGER)
+    if quiet:
+        return Check(DATA, "warning", f"{said}; no {', no '.join(map(_name, quiet))}", _LONGER)
+    return Check(DATA, "warning" if sample.complaints else "ok", said)
+
+
+def _came(sample: LiveSample, pair: Pair) -> bool:
+    return bool(sample.ticks[pair] or sample.snapshot_ticks[pair])
+
+
+def _said(sample: LiveSample, pair: Pair) -> str:
+    beat = sample.pulses[pair].take()
+    said = f"{_name(pair)}: {sample.ticks[pair]:,} ticks"
+    if sample.snapshot_ticks[pair]:
+        said += f" and {sample.snapshot_ticks[pair]:,} of snapshots"
+    if beat["latency_p50_ns"] is not None and beat["latency_p99_ns"] is not None:
+        said += f", latency p50 {beat['latency_p50_ns'] / 1e6:,.1f} ms, p99 {beat['latency_p99_ns'] / 1e6:,.1f} ms"
+    return said
+
+
+def _name(pair: Pair) -> str:
+    return f"{pair[1]} of {pair[0]}"
+
+
+def _names(text: str, symbol: str) -> bool:
+    """Return whether a text names a symbol, and not only a longer one."""
+    return re.search(rf"(?<![\w.]){re.escape(symbol)}(?!\w|\.\w)", text) is not None
