@@ -129,7 +129,7 @@ class LiveSession:
             self._lessons.orders_anew = True
             raise
         finally:
-            pass
+            self._lessons.orders_anew |= not self._books.all_begun
             await merged.close()
             self._protocol.transport.abort()
             await asyncio.to_thread(self._knowledge.metering.keep)
