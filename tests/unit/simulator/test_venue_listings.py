@@ -178,3 +178,14 @@ def test_yesterday_is_told_at_the_start(day: Day) -> None:
         assert interest.quantity >= 0
     opened = [each for each in day.records["statistics"] if int(each.stat_type) == 1]
     assert {day.listed[each.instrument_id].raw_symbol for each in opened} == set(FUTURES)
+
+
+def test_most_is_held_out_of_the_money(day: Day) -> None:
+    settlements = {s.instrument_id: s.price for s in day.records["statistics"] if int(s.stat_type) == 3}
+    held: Counter[bool] = Counter()
+    for each in day.records["statistics"]:
+        definition = day.definitions[each.instrument_id]
+        if int(each.stat_type) == 9 and str(definition.instrument_class) in "CP":
+            is_above = definition.strike_price > settlements[definition.underlying_id]
+            held[is_above == (str(definition.instrument_class) == "C")] += each.quantity
+    assert held[True] > 1.5 * held[False] > 0
