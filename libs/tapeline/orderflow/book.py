@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from tapeline.orderflow.compiled import inlined, kernel, move_rows
+from tapeline.orderflow.compiled import assume_row, inlined, kernel, move_rows
 from tapeline.orderflow.layout import (
     BID_LEVELS,
     END,
@@ -46,6 +46,7 @@ def place_of(a: Arrays, order_id: int, slot: int) -> int:
     """
     table, orders = a.table, a.orders
     mask = len(table) - 1
+    assume_row(mask)
     mixed = order_id * _GOLDEN
     at = (mixed >> 32) & mask
     while True:
@@ -54,6 +55,7 @@ def place_of(a: Arrays, order_id: int, slot: int) -> int:
             return at
         if (entry ^ mixed) & _TAG == 0:
             row = (entry & _ROW) - 1
+            assume_row(row)
             if orders[row, ORDER_ID] == order_id and orders[row, ORDER_OWNER] >> 2 == slot:
                 return at
         at = (at + 1) & mask
@@ -89,6 +91,7 @@ def free_order(a: Arrays, row: int, slot: int) -> None:
     """Take an order out of the table, by shifting back what probed past it, and free its row."""
     table = a.table
     mask = len(table) - 1
+    assume_row(mask)
     hole = ((a.orders[row, ORDER_ID] * _GOLDEN) >> 32) & mask
     while table[hole] & _ROW != row + 1:
         hole = (hole + 1) & mask
@@ -162,6 +165,8 @@ def change_level(a: Arrays, slot: int, side: int, key: int, change: int) -> None
     levels = a.levels
     offset = a.symbols[slot, at]
     length = a.symbols[slot, at + 1]
+    assume_row(offset)
+    assume_row(length)
     last = offset + length - 1
     i = last
     if length > 0 and key < levels[last, 0]:

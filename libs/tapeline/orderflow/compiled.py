@@ -13,6 +13,8 @@ from numba import types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
+from tapeline.orderflow.layout import WIDTHS
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _CONFIG: Final[Any] = numba.config
@@ -94,3 +96,37 @@ def move_rows(typing_context: Any, array: Any, start: Any, to: Any, count: Any) 
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.int64, types.int64), code
+
+
+def _promise(builder: Any, condition: Any) -> None:
+    bit = ir.IntType(1)
+    promise = builder.module.declare_intrinsic("llvm.assume", (), ir.FunctionType(ir.VoidType(), [bit]))
+    builder.call(promise, [condition])
+
+
+@_intrinsic
+def assume_row(typing_context: Any, row: Any) -> Any:
+    """Promise the compiler that an index is not negative: it need not look whether it counts from the end."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _promise(builder, builder.icmp_signed(">=", arguments[0], arguments[0].type(0)))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), code
+
+
+@_intrinsic
+def assume_widths(typing_context: Any, arrays: Any) -> Any:
+    """Promise the compiler that the state is as wide as `WIDTHS` says: to find a row is a shift then."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        for number, name in enumerate(arrays.fields):
+            if name in WIDTHS:
+                array = context.make_array(arrays.types[number])(
+                    context, builder, builder.extract_value(arguments[0], number)
+                )
+                width = builder.extract_value(array.shape, 1)
+                _promise(builder, builder.icmp_signed("==", width, width.type(WIDTHS[name])))
+        return context.get_dummy_value()
+
+    return types.void(arrays), code

@@ -6,7 +6,7 @@ from typing import Final
 
 from tapeline.model.windows import CLOSE_AFTER_NS
 from tapeline.orderflow.book import clear_book, free_order
-from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.compiled import assume_row, assume_widths, inlined, kernel
 from tapeline.orderflow.layout import (
     ADDED,
     ASK_LEVELS,
@@ -194,6 +194,7 @@ def settle_orders(a: Arrays, slot: int, row: int) -> None:
     orders, sums = a.orders, a.sums
     order = a.symbols[slot, TOUCHED]
     while order != END:
+        assume_row(order)
         following = orders[order, ORDER_NEXT]
         before = orders[order, ORDER_SIZE_BEFORE]
         after = orders[order, ORDER_SIZE]
@@ -259,6 +260,7 @@ def end_event(a: Arrays, slot: int, kind: int) -> None:
     symbols, sums = a.symbols, a.sums
     event, flags = symbols[slot, EVENT], symbols[slot, EVENT_FLAGS]
     row = symbols[slot, EVENT_ROW]
+    assume_row(row)
     symbols[slot, EVENT] = NO_EVENT
     if flags & TRADING == 0:
         sums[row, REASONS] |= IS_NOT_TRADING
@@ -271,10 +273,12 @@ def end_event(a: Arrays, slot: int, kind: int) -> None:
         length = symbols[slot, BID_LEVELS + 1]
         if length > 0:
             best = symbols[slot, BID_LEVELS] + length - 1
+            assume_row(best)
             bid_price, bid_size = a.levels[best, 0], a.levels[best, 1]
         length = symbols[slot, ASK_LEVELS + 1]
         if length > 0:
             best = symbols[slot, ASK_LEVELS] + length - 1
+            assume_row(best)
             ask_price, ask_size = -a.levels[best, 0], a.levels[best, 1]
     else:
         bid_price, bid_size = symbols[slot, QUOTED_TOP], symbols[slot, QUOTED_TOP + 1]
@@ -352,6 +356,7 @@ def drop_event(a: Arrays, slot: int) -> None:
 @kernel
 def close_due(a: Arrays, kind: int) -> None:
     """Close every window that the watermark has passed by CLOSE_AFTER_NS, slot by slot, the shortest first."""
+    assume_widths(a)
     following = NONE
     for slot in range(a.flow[SLOTS]):
         for level in range(len(a.windows_ns)):

@@ -263,3 +263,15 @@ METRICS: Final[tuple[tuple[str, bool], ...]] = (
 ROW_WIDTH: Final = ROW_VALUES + len(METRICS)
 RATIO_UNIT: Final = 1_000_000_000
 RATIO_DIGITS: Final = 9
+
+WIDTHS: Final = {
+    "symbols": SYMBOL_WIDTH,
+    "standing": WEIGHTS_WIDTH,
+    "sums": SUMS_WIDTH,
+    "weights": WEIGHTS_WIDTH,
+    "orders": ORDER_WIDTH,
+    "levels": 2,
+    "prints": PRINT_WIDTH,
+    "rows": ROW_WIDTH,
+}
+"""Of the two-dimensional fields of `Arrays`."""

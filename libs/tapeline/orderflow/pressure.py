@@ -50,7 +50,7 @@ from tapeline.orderflow.book import (
     place_of,
     touch,
 )
-from tapeline.orderflow.compiled import inlined, kernel
+from tapeline.orderflow.compiled import assume_row, assume_widths, inlined, kernel
 from tapeline.orderflow.events import begin_event, begin_snapshot, close_due, end_event, end_open_event
 from tapeline.orderflow.layout import (
     BAD_BOOK,
@@ -166,8 +166,10 @@ def take_mbo(
 
     Returns DONE, or what there is no room for before the record at `flow[POSITION]`: make room and call again.
     """
+    assume_widths(a)
     limit = row_limit(a)
     for i in range(begin, len(ts_event)):
+        assume_row(i)
         slot = slots[symbol[i]]
         flags = record_flags[i]
         is_snapshot = flags & F_SNAPSHOT != 0
@@ -201,6 +203,7 @@ def take_mbo(
             else:
                 begin_event(a, slot, ts, MBO)
         row = a.symbols[slot, EVENT_ROW]
+        assume_row(row)
         size = sizes[i]
         place = place_of(a, order_ids[i], slot)
         order = order_at(a.table, place)
@@ -256,8 +259,10 @@ def take_l1(
     record_flags: Int64s,
 ) -> int:
     """Apply the rows [begin, n) of an l1 frame, as `take_mbo`; a T carries the top before the trade: volume only."""
+    assume_widths(a)
     limit = row_limit(a)
     for i in range(begin, len(ts_event)):
+        assume_row(i)
         slot = slots[symbol[i]]
         flags = record_flags[i]
         is_snapshot = flags & F_SNAPSHOT != 0
@@ -310,8 +315,10 @@ def take_trades(
     sizes: Int64s,
 ) -> int:
     """Apply the rows [begin, n) of a trade frame, as `take_mbo`; each row is an event."""
+    assume_widths(a)
     limit = row_limit(a)
     for i in range(begin, len(ts_event)):
+        assume_row(i)
         slot = slots[symbol[i]]
         ts = ts_base + ts_event[i]
         if a.flow[ROWS_USED] > limit:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.orderflow.builders import LAST, T0, S, clock_frame, mbo_frame, trade_frame
+from tests.unit.orderflow.builders import LAST, STREAM, T0, S, clock_frame, mbo_frame, trade_frame
 from tests.unit.orderflow.reading import always, closed, rows_of, value
 
+from tapeline.orderflow.layout import WIDTHS
 from tapeline.orderflow.partition import MESSAGE_BYTES, pack, unpack
 from tapeline.orderflow.sessions import Sessions
 
@@ -55,6 +56,19 @@ def test_sides_of_many_books_grow_side_by_side() -> None:
         bids = sum(1 + price % (5 + symbol) for price in range(2_996, 3_001))
         asks = sum(1 + price % (8 + symbol) for price in range(2_996, 3_001))
         assert row["depth_imbalance_5"] == round((bids - asks) / (bids + asks), 9)
+
+
+def test_arrays_are_as_wide_as_the_kernels_are_promised() -> None:
+    state = always()
+    prices = range(1, 300)
+    adds = [(T0, "A", "B", price, 1, price, LAST, 0, price % 9) for price in prices]
+    trades = [(T0 + 1, "T", "B", price, 1, price, 0) for price in prices]
+    state.apply(mbo_frame([*adds, *trades], symbols=tuple(f"S{number}" for number in range(9))))
+    for grown in (state, unpack(pack(state.copy()), Sessions.always())):
+        arrays = grown._streams["saved", STREAM].flows["mbo"].arrays
+        assert len(arrays.prints) > 16
+        widths = {name: array.shape[1] for name, array in arrays._asdict().items() if array.ndim == 2}
+        assert widths == {**WIDTHS, "sessions": 5}
 
 
 def test_a_million_orders() -> None:

@@ -16,8 +16,10 @@ def test_topics_are_a_comma_separated_list() -> None:
 
 
 def test_all_declared_ticks_topics_are_read_by_default() -> None:
-    assert select_inputs((), load_topics().values()) == ["md.ticks.saved.v1"]
-    with pytest.raises(Misconfigured, match=r"md\.pressure\.v1 is no ticks topic; there are: md\.ticks\.saved\.v1"):
+    ticks = [name for name in load_topics() if name.startswith("md.ticks.")]
+    assert "md.ticks.saved.v1" in ticks
+    assert select_inputs((), load_topics().values()) == ticks
+    with pytest.raises(Misconfigured, match=r"md\.pressure\.v1 is no ticks topic; there are: md\.ticks\."):
         select_inputs(("md.pressure.v1",), load_topics().values())
 
 
