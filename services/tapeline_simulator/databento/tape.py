@@ -6,9 +6,8 @@ an index of their times is held, one entry per CHUNK_RECORDS records.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -80,8 +79,8 @@ class _Records:
 class VendorTape:
     """What the vendor has captured of `dataset`; `listings` are the instruments that it knows.
 
-    The files lie in `folder`, which must exist, and belong to this tape alone. Everything but reading happens on the
-    thread of the event loop that waits for more records.
+    The files lie in `folder`, which must exist, and belong to this tape alone. Any thread may read; all else happens on
+    one, that of the event loop that serves the tape.
     """
 
     def __init__(self, dataset: str, folder: Path) -> None:
@@ -89,7 +88,7 @@ class VendorTape:
         self.listings = Listings()
         self._folder = folder
         self._records: dict[str, _Records] = {}
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._listeners: set[Callable[[], None]] = set()
 
     @property
     def schemas(self) -> tuple[str, ...]:
@@ -97,7 +96,7 @@ class VendorTape:
         return tuple(self._records)
 
     def append(self, schema: str, records: Array) -> None:
-        """Add captured records of one schema, as they lie in DBN version 3, and wake who waits for them.
+        """Add captured records of one schema, as they lie in DBN version 3, and tell who listens.
 
         Raises Bug where `records` are of another layout.
         """
@@ -109,9 +108,8 @@ class VendorTape:
         if records.dtype.itemsize != kept.record.itemsize:
             raise Bug(f"a record of {schema} has {kept.record.itemsize} bytes, not {records.dtype.itemsize}")
         kept.append(records if records.flags.c_contiguous else take(records, np.ones(len(records), np.bool_)))
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        for woken in tuple(self._listeners):
+            woken()
 
     def end(self, schema: str) -> int:
         """Return the number of records of `schema` so far."""
@@ -153,15 +151,10 @@ class VendorTape:
             if chunk.last[by] >= from_ns and (until_ns is None or chunk.first[by] < until_ns):
                 yield chunk.begin, chunk.begin + chunk.count
 
-    async def wait_beyond(self, ends: Mapping[str, int]) -> None:
-        """Return once some schema of `ends` has more records than `ends` says."""
-        while all(self.end(schema) <= end for schema, end in ends.items()):
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
+    def listen(self, woken: Callable[[], None]) -> Callable[[], None]:
+        """Call `woken` whenever something was appended; return what ends that."""
+        self._listeners.add(woken)
+        return lambda: self._listeners.discard(woken)
 
     def close(self) -> None:
         """Close the files; they stay where they are."""

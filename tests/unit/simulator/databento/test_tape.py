@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -98,16 +97,15 @@ def test_chunks_that_cannot_match_are_not_read(tape: VendorTape) -> None:
     assert list(tape.spans("mbo", START + 16, START + 22, "ts_event")) == [(14, 21), (21, 28)]
 
 
-async def test_a_reader_waits_for_its_own_schemas(tape: VendorTape) -> None:
-    waiting = asyncio.ensure_future(tape.wait_beyond({"mbo": 1, "trades": 0}))
+def test_who_listens_is_told_of_every_append(tape: VendorTape) -> None:
+    told: list[int] = []
+    stop = tape.listen(lambda: told.append(tape.end("mbo")))
     tape.append("mbo", records_of("mbo", [START]))
-    tape.append("definition", records_of("definition", [START]))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    tape.append("trades", records_of("trades", [START]))
-    await asyncio.wait_for(waiting, 10)
-    await asyncio.wait_for(tape.wait_beyond({"mbo": 0}), 10)
+    tape.append("mbo", records_of("mbo", []))
+    tape.append("mbo", records_of("mbo", [START, START]))
+    stop()
+    tape.append("mbo", records_of("mbo", [START]))
+    assert told == [1, 3]
 
 
 def test_another_layout_or_schema_is_refused(tape: VendorTape) -> None:
