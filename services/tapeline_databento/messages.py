@@ -12,7 +12,7 @@ from typing import Final
 
 from tapeline.errors import Refused, TapelineError
 from tapeline.feed.dbn_records import Array
-from tapeline_databento.errors import GatewayError, ReplayAgedOut
+from tapeline_databento.errors import GatewayError, KeyRefused, ReplayAgedOut
 from tapeline_databento.subscriptions import KINDS
 
 _UNSET: Final = 255
@@ -73,7 +73,7 @@ def ending(error: Message, name: str) -> TapelineError | None:
         case Fault.SYMBOL_RESOLUTION_FAILED | Fault.SKIPPED_RECORDS:
             return None
         case Fault.AUTHENTICATION_FAILED | Fault.KEY_DEACTIVATED:
-            return Refused(
+            return KeyRefused(
                 f"{said}; check the key in TAPELINE_DATABENTO_API_KEY and, at databento.com, what it is entitled to"
             )
         case Fault.INVALID_SUBSCRIPTION:

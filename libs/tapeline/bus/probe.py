@@ -1,9 +1,11 @@
-"""Proof that a broker takes writes, which answering to a metadata request is not."""
+"""Whether a broker is there: that something listens, quickly; that it takes writes, which an answer does not prove."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -16,6 +18,21 @@ _RETENTION_MS = 3_600_000
 
 _silent = logging.getLogger("tapeline.bus.probe")
 _silent.addFilter(lambda _record: False)  # what matters of librdkafka's retries is in the error that is raised
+
+
+async def is_listening(bootstrap_servers: str, timeout_s: float = 1.0) -> bool:
+    """Return whether anything takes connections at one of these addresses, each of which may take `timeout_s`.
+
+    Kafka's client would take long, and many words, to say no.
+    """
+    for address in bootstrap_servers.split(","):
+        host, _, port = address.strip().rpartition(":")
+        with suppress(OSError, ValueError, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            return True
+    return False
 
 
 def prove_writable(bootstrap_servers: str, timeout_s: float) -> None:

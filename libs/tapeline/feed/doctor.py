@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from tapeline.errors import Bug
 
 Status = Literal["ok", "warning", "red", "skipped"]
-
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +62,11 @@ def document(source: str, checks: Iterable[Check]) -> dict[str, Any]:
 
 
 def verdict(source: str, checks: Iterable[Check]) -> str:
-    """Return the last line for people: which checks are red or yellow."""
-    by_status: dict[Status, list[str]] = {status: [] for status in STATUSES}
-    for check in checks:
-        by_status[check.status].append(check.name)
-    said = [
-        f"{len(names)} {status} ({', '.join(names)})" for status, names in by_status.items() if _counts(status, names)
-    ]
-    return f"{source}: {'; '.join(said) if said else 'all is well'}"
-
-
-def _counts(status: Status, names: list[str]) -> bool:
-    return status in ("red", "warning") and bool(names)
+    """Return the last line for people: which checks are red, and which are warnings."""
+    found = list(checks)
+    said = []
+    for status in ("red", "warning"):
+        names = [check.name for check in found if check.status == status]
+        if names:
+            said.append(f"{len(names)} {status} ({', '.join(names)})")
+    return f"{source}: {'; '.join(said) or 'all is well'}"

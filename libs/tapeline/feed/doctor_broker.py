@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tapeline.bus.bootstrap import bootstrap_servers
+from tapeline.bus.probe import is_listening
 from tapeline.bus.topics import TopicReport, load_topics, verify_topics
 from tapeline.errors import BrokerUnavailable, Misconfigured
 from tapeline.feed.doctor import Check
@@ -15,6 +16,7 @@ from tapeline.feed.doctor import Check
 NAME: Final = "kafka"
 
 _REPLICAS: Final = "TAPELINE_TOPICS_REPLICATION_FACTOR"
+_START: Final = "start the local one with `tapeline kafka up`, or name yours in KAFKA_BOOTSTRAP_SERVERS"
 _APPLY: Final = "run `tapeline topics apply`, which makes the topics that are missing"
 
 
@@ -27,13 +29,15 @@ async def broker_check(service: str, timeout_s: float, environment: Mapping[str,
         bootstrap = bootstrap_servers(environment)
         factor = int(environment.get(_REPLICAS) or 0) or None
         topics = [topic for topic in load_topics(replication_factor=factor).values() if service in topic.writers]
+        if not await is_listening(bootstrap):
+            return Check(NAME, "red", f"nothing listens at {bootstrap}", _START)
         reports = await asyncio.to_thread(verify_topics, bootstrap, topics, timeout_s)
     except BrokerUnavailable as error:
         return Check(
             NAME,
             "red",
             f"no Kafka broker answers at {bootstrap}: {error}",
-            "start the local one with `tapeline kafka up`, or name yours in KAFKA_BOOTSTRAP_SERVERS",
+            _START,
         )
     except Misconfigured as error:
         return Check(NAME, "red", str(error), "run `tapeline kafka up` again, or see what the broker lets you do")

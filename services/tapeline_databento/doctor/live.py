@@ -10,6 +10,7 @@ from tapeline.feed.doctor import Check
 from tapeline.feed.source import Pair
 from tapeline_databento.doctor.account import NEW_KEY, SUBSCRIBE
 from tapeline_databento.doctor.sample import LiveSample, symbols_of
+from tapeline_databento.errors import GatewayError, KeyRefused
 
 AUTHENTICATION: Final = "live-authentication"
 ENTITLEMENT: Final = "live-entitlement"
@@ -19,6 +20,10 @@ DATA: Final = "live-data"
 REACH_GATEWAY: Final = (
     "see whether this computer reaches it (firewall, TAPELINE_DATABENTO_GATEWAY, TAPELINE_DATABENTO_PORT), and whether"
     " databento.com reports an incident; then try again"
+)
+_TOO_MANY: Final = (
+    "end other sessions of this account (each producer has up to three; the plan limits them), wait a minute and try"
+    " again; else see whether databento.com reports an incident"
 )
 _ABOUT_DATASET: Final = ("entitle", "licen", "subscri", "dataset", "permission")
 _SUBSCRIPTIONS: Final = "correct TAPELINE_DATABENTO_SUBSCRIPTIONS; symbols end: contracts expire, and parents are exact"
@@ -34,7 +39,7 @@ def handshake_checks(dataset: str, gateway: str, error: TapelineError | None) ->
         ]
     not_known = Check(ENTITLEMENT, "skipped", "the gateway has not let this key in")
     if not isinstance(error, Refused):
-        return [Check(AUTHENTICATION, "red", str(error), REACH_GATEWAY), not_known]
+        return [Check(AUTHENTICATION, "red", str(error), _remedy(error)), not_known]
     if is_about_dataset(str(error), dataset):
         return [
             Check(AUTHENTICATION, "ok", f"{gateway} knows the key"),
@@ -71,9 +76,7 @@ def data_check(sample: LiveSample, *, is_open: bool) -> Check:
     came = [_said(sample, pair) for pair in sorted(sample.plan.pairs) if _came(sample, pair)]
     said = "; ".join([f"in {seconds}", *came, *dict.fromkeys(sample.complaints)])
     if sample.fault is not None:
-        remedy = "try again; where it stays so, see whether databento.com reports an incident"
-        if isinstance(sample.fault, Refused):
-            remedy = NEW_KEY if "key" in str(sample.fault).partition(";")[0].lower() else _SUBSCRIPTIONS
+        remedy = _remedy(sample.fault)
         return Check(DATA, "red", f"the session ended after {seconds}: {sample.fault}", remedy)
     if not came and not sample.messages:
         return Check(DATA, "red", f"the gateway sent nothing in {seconds}, not even an acknowledgement", REACH_GATEWAY)
@@ -81,12 +84,25 @@ def data_check(sample: LiveSample, *, is_open: bool) -> Check:
     quiet = [pair for pair in quoted if not sample.ticks[pair]]
     if not is_open:
         return Check(DATA, "ok", said if came else f"nothing came in {seconds}: the market is closed")
-    if not came or (quoted and len(quiet) == len(quoted)):
-        what = said if came else f"nothing came in {seconds}"
-        return Check(DATA, "red", f"{what}, and the market is open: no orders, no quotes", _LONGER)
+    if quoted and len(quiet) == len(quoted):
+        return Check(DATA, "red", f"{said}: no orders and no quotes, and the market is open", _LONGER)
+    if not came:
+        return Check(DATA, "warning", f"nothing came in {seconds}, and the market is open", _LONGER)
     if quiet:
         return Check(DATA, "warning", f"{said}; no {', no '.join(map(_name, quiet))}", _LONGER)
     return Check(DATA, "warning" if sample.complaints else "ok", said)
+
+
+def _remedy(fault: TapelineError) -> str:
+    """Return what to do about what the gateway refuses, or ends with."""
+    match fault:
+        case KeyRefused():
+            return NEW_KEY
+        case Refused():
+            return _SUBSCRIPTIONS
+        case GatewayError():
+            return _TOO_MANY
+    return REACH_GATEWAY
 
 
 def _came(sample: LiveSample, pair: Pair) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,15 +24,20 @@ def pressure_check(frames: Sequence[TickFrame], *, is_open: bool) -> Check:
 
     It may compile kernels, which takes a while: call it from a thread.
     """
-    chosen = most_active(frames)
-    if chosen is None:
-        why = "no orders and no quotes came" if is_open else "the market is closed"
-        return Check(NAME, "skipped", why)
-    stream, kind, symbol = chosen
     try:
-        rows = _rows([frame for frame in frames if (frame.stream, frame.kind) == (stream, kind)], symbol)
+        # Here, as what the kernels are compiled with need not be where only a producer runs.
+        from tapeline.orderflow.flow import CLASSES_IN_SCOPE
+        from tapeline.orderflow.partition import PartitionState
+        from tapeline.orderflow.sessions import Sessions
     except ModuleNotFoundError as error:
-        return Check(NAME, "skipped", f"the package {error.name} is not installed: pip install 'tapeline[processor]'")
+        return Check(NAME, "skipped", f"the package {error.name} is missing: pip install 'tapeline[processor]'")
+    chosen = most_active(frames, CLASSES_IN_SCOPE)
+    if chosen is None:
+        return Check(NAME, "skipped", "no orders and no quotes of futures came")
+    stream, kind, symbol = chosen
+    state = PartitionState(Sessions.always())
+    of_pair = [frame for frame in frames if (frame.stream, frame.kind) == (stream, kind)]
+    rows = last_rows([message.value for frame in of_pair for message in state.apply(frame)], symbol)
     what = f"{symbol} ({kind} of {stream})"
     if not rows:
         if not is_open:
@@ -50,29 +55,26 @@ def pressure_check(frames: Sequence[TickFrame], *, is_open: bool) -> Check:
     return Check(NAME, "ok", said)
 
 
-def most_active(frames: Sequence[TickFrame]) -> tuple[str, str, str] | None:
-    """Return stream, kind and symbol of which most orders or quotes came, snapshots left out; None: there are none."""
+def most_active(frames: Sequence[TickFrame], classes: str) -> tuple[str, str, str] | None:
+    """Return stream, kind and symbol of which most orders or quotes came, snapshots left out; None: there are none.
+
+    Only instruments of these `classes` count.
+    """
     counts: Counter[tuple[str, str, str]] = Counter()
     for frame in frames:
         if frame.kind not in _KINDS:
             continue
         live = (frame.columns["flags"] & F_SNAPSHOT) == 0
         per_symbol = np.bincount(frame.columns["symbol"][live], minlength=len(frame.symbols))
-        for symbol, count in zip(frame.symbols, per_symbol.tolist(), strict=True):
-            if count:
+        for symbol, letter, count in zip(frame.symbols, frame.classes, per_symbol.tolist(), strict=True):
+            if count and letter in classes:
                 counts[frame.stream, frame.kind, symbol] += count
     return max(sorted(counts), key=counts.__getitem__) if counts else None
 
 
-def _rows(frames: Sequence[TickFrame], symbol: str) -> list[dict[str, Any]]:
+def last_rows(messages: Iterable[bytes], symbol: str) -> list[dict[str, Any]]:
     """Return the rows of a symbol over the longest windows, up to a second, of which one has closed, in order."""
-    # Here, as the package that compiles its kernels need not be where only a producer runs.
-    from tapeline.orderflow.partition import PartitionState
-    from tapeline.orderflow.sessions import Sessions
-
-    state = PartitionState(Sessions.always())
-    messages = [message for frame in frames for message in state.apply(frame)]
-    rows = [row for message in messages for row in orjson.loads(message.value)["rows"] if row["symbol"] == symbol]
+    rows = [row for message in messages for row in orjson.loads(message)["rows"] if row["symbol"] == symbol]
     fitting = [row for row in rows if row["window_ms"] <= _LONGEST_WINDOW_MS]
     longest = max((row["window_ms"] for row in fitting), default=0)
     return [row for row in fitting if row["window_ms"] == longest]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.probe import is_listening
 from tapeline.bus.publisher import Publisher
 from tapeline.feed.cost import announcement
 from tapeline.feed.ledger import UsageLedger
 from tapeline_databento.history.query import SOURCE
 
-_KNOCK_S: Final = 1.0
 _DELIVER_S: Final = 10.0
 
 
@@ -24,7 +22,7 @@ async def publish_usage(ledger: UsageLedger, bootstrap: str) -> int | None:
     rows = ledger.unpublished(SOURCE)
     if not rows:
         return 0
-    if not await _answers(bootstrap):
+    if not await is_listening(bootstrap):
         return None
     publisher = Publisher(bootstrap, "tapeline-databento-fetch")
     try:
@@ -36,15 +34,3 @@ async def publish_usage(ledger: UsageLedger, bootstrap: str) -> int | None:
     finally:
         await publisher.close(_DELIVER_S)
     return len(rows)
-
-
-async def _answers(bootstrap: str) -> bool:
-    """Return whether anything listens there: Kafka's client would take long, and many words, to say no."""
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        with suppress(OSError, ValueError, TimeoutError):
-            async with asyncio.timeout(_KNOCK_S):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-            writer.close()
-            return True
-    return False

@@ -8,7 +8,7 @@ import pytest
 
 from tapeline.errors import Misconfigured, Refused
 from tapeline.feed.dbn_records import Array, layouts
-from tapeline_databento.errors import GatewayError, ReplayAgedOut
+from tapeline_databento.errors import GatewayError, KeyRefused, ReplayAgedOut
 from tapeline_databento.messages import Fault, Message, Notice, ending, error_messages, schema_in, system_messages
 from tapeline_databento.subscriptions import KINDS
 
@@ -52,8 +52,8 @@ def test_the_first_version_knows_a_heartbeat_by_its_text() -> None:
 @pytest.mark.parametrize(
     ("code", "end"),
     [
-        (Fault.AUTHENTICATION_FAILED, Refused),
-        (Fault.KEY_DEACTIVATED, Refused),
+        (Fault.AUTHENTICATION_FAILED, KeyRefused),
+        (Fault.KEY_DEACTIVATED, KeyRefused),
         (Fault.CONNECTION_LIMIT_EXCEEDED, GatewayError),
         (Fault.INVALID_SUBSCRIPTION, Refused),
         (Fault.INTERNAL_ERROR, GatewayError),
@@ -66,7 +66,7 @@ def test_an_error_ends_the_session_as_a_retry_may_mend_it_or_not(code: int, end:
     error = ending(Message(code, "said so", 0), "orders")
     assert type(error) is end
     assert "orders: the gateway says: said so" in str(error)
-    assert isinstance(error, Misconfigured) == (end is Refused)
+    assert isinstance(error, Misconfigured) == issubclass(end, Refused)
 
 
 @pytest.mark.parametrize("code", [Fault.SYMBOL_RESOLUTION_FAILED, Fault.SKIPPED_RECORDS])
