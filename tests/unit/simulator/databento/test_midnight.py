@@ -13,7 +13,7 @@ from tapeline_simulator.databento.midnight import MidnightBooks
 from tapeline_simulator.databento.tape import VendorTape
 from tapeline_simulator.exchange import MAX_LATENCY_NS
 from tapeline_simulator.market import instrument_id
-from tapeline_simulator.venue import Venue
+from tapeline_simulator.venue import OptionSettings, Venue
 
 DAY_NS = 86_400 * 10**9
 MIDNIGHT = 1_790_000_000_000_000_000 // DAY_NS * DAY_NS + DAY_NS
@@ -30,7 +30,8 @@ def pass_midnight(folder: Path, steps_ns: list[int]) -> tuple[VendorTape, Vendor
         (folder / name).mkdir(parents=True)
         tapes.append(VendorTape("GLBX.MDP3", folder / name))
     live, books = tapes
-    venue = Venue(live, seed=3, start_ns=START, records_per_s=400_000, futures=FUTURES, options=None)
+    options = OptionSettings(expiries=1, quotes_per_s=10)
+    venue = Venue(live, seed=3, start_ns=START, records_per_s=400_000, futures=FUTURES, options=options)
     passing = MidnightBooks(venue, live, books, start_ns=START)
     for until_ns in steps_ns:
         passing.advance(until_ns)
