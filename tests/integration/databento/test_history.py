@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from tests.integration.databento.history import (
     DAYS,
     LAST_DAY,
@@ -19,14 +20,17 @@ from tests.integration.databento.history import (
 from tests.integration.simulator.historical import DAY_NS, KEY, MIDNIGHT
 
 from tapeline.errors import Misconfigured, Refused
+from tapeline.feed.cache_entry import CacheRequest
 from tapeline.feed.cost import OverCap
 from tapeline.feed.dbn import open_dbn
 from tapeline_databento.errors import CutAnswer, HistoryAway, NotHistory, Unresolved
+from tapeline_databento.history.client import HistoryClient
 from tapeline_databento.history.query import HistoryQuery, say_time
 from tapeline_simulator.databento.history.faults import Framing, HistoryFault
 from tapeline_simulator.databento.history.server import HistoryServer
 
 GET_RANGE = "timeseries.get_range"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 COUNT = "metadata.get_record_count"
 PRICE = 1_110_000  # micro-dollars per GiB of mbo, by the simulator's list
 DAY_COST = -(-PER_DAY * 56 * PRICE // 2**30)
@@ -120,6 +124,22 @@ async def test_what_is_cut_every_time_is_given_up_with_nothing_left(
         await user.fetch(query())
     assert asked(server, GET_RANGE) == 3
     assert [path for path in (tmp_path / "user" / "cache").rglob("*") if path.is_file()] == []
+
+
+class _Interrupted(HistoryClient):
+    """Gets all records, and the beginning of a part that never came to its end."""
+
+    def download(self, request: CacheRequest, path: Path) -> list[str]:
+        warnings = super().download(request, path)
+        with path.open("ab") as file:
+            file.write(ZSTD_MAGIC)
+        return warnings
+
+
+async def test_an_answer_that_has_all_records_and_no_end_is_not_whole(server: HistoryServer, user: User) -> None:
+    user.fetcher._client = _Interrupted(SecretStr(KEY), server.url)
+    with pytest.raises(CutAnswer, match="ends within a frame"):
+        await user.fetch(query())
 
 
 async def test_a_count_that_does_not_agree_is_never_accepted(server: HistoryServer, user: User, tmp_path: Path) -> None:
