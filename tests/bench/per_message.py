@@ -6,11 +6,13 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
+import sameness
 from broker import Broker, fresh_namespace
 from confluent_kafka import Producer
 from processes import FOLDER, supervisor, wait_until
@@ -18,7 +20,6 @@ from ticks_file import STREAM, TicksFile, batches
 
 HERE: Final = Path(__file__).parent
 QUIXSTREAMS: Final = HERE / "quixstreams"
-_SYMBOL: Final = "ESH4"
 _FLUSH_TIMEOUT_S: Final = 60.0
 _TIMEOUT_S: Final = 300.0
 _PACKAGES_TIMEOUT_S: Final = 600.0
@@ -30,13 +31,28 @@ async def measure_faust(broker: Broker, file: TicksFile, messages: int) -> float
     return await _measure(broker, file, messages, "faust", command)
 
 
-async def measure_quixstreams(broker: Broker, file: TicksFile, messages: int) -> float:
-    """Return the ticks per second of `quixstreams/app.py`, in an environment of its own; else as `_measure`."""
+async def measure_quixstreams(broker: Broker, file: TicksFile, messages: int, *, same: bool) -> float:
+    """Return the ticks per second of `quixstreams/app.py`, in an environment of its own; else as `_measure`.
+
+    `same`: with every metric of Tapeline's, held to its rows before, instead of simpler ones.
+    """
     python = await asyncio.to_thread(quixstreams_python, FOLDER / "quixstreams")
-    return await _measure(broker, file, messages, "quixstreams", [str(python), str(QUIXSTREAMS / "app.py")])
+    command = [str(python), str(QUIXSTREAMS / "app.py")]
+    if not same:
+        return await _measure(broker, file, messages, "quixstreams", command)
+    await asyncio.to_thread(sameness.check, file, _messages(file, min(messages, file.ticks)))
+    knows = {"BENCH_SESSIONS": orjson.dumps(sameness.sessions_of(file)).decode()}
+    return await _measure(broker, file, messages, "quixstreams-same", command, knows)
 
 
-async def _measure(broker: Broker, file: TicksFile, messages: int, name: str, command: list[str]) -> float:
+async def _measure(
+    broker: Broker,
+    file: TicksFile,
+    messages: int,
+    name: str,
+    command: list[str],
+    knows: Mapping[str, str] = MappingProxyType({}),
+) -> float:
     """Run a framework's app over a topic that was filled before, one JSON message per tick.
 
     Measured inside the app, from its 10 % mark to the last message: neither its start nor the producer is counted, it
@@ -57,6 +73,7 @@ async def _measure(broker: Broker, file: TicksFile, messages: int, name: str, co
             "BENCH_MESSAGES": str(messages),
             "BENCH_DATA": str(folder),
             "BENCH_REPORT": str(written),
+            **knows,
         }
         async with supervisor() as children:
             child = await children.start(name, command, environment)
@@ -105,12 +122,13 @@ def _messages(file: TicksFile, messages: int) -> Iterator[bytes]:
     while left:
         for ticks in batches(file.path):
             count = min(left, len(ticks))
+            symbol = ticks.directory[int(ticks.instrument_ids[0])].symbol
             columns: dict[str, list[Any]] = {
                 name: list(values.tobytes().decode("ascii")) if values.dtype.char == "B" else values.tolist()
                 for name, values in ticks.columns.items()
             }
             for row in zip(*(values[:count] for values in columns.values()), strict=True):
-                yield orjson.dumps({"symbol": _SYMBOL, **dict(zip(columns, row, strict=True))})
+                yield orjson.dumps({"symbol": symbol, **dict(zip(columns, row, strict=True))})
             left -= count
             if not left:
                 return

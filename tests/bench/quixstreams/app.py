@@ -1,18 +1,22 @@
 """Pressure with Quix Streams as its documentation shows it: a streaming dataframe, one JSON message per tick.
 
-Environment as `faust_app.py`; it runs in the virtual environment of the lock beside this file.
+Environment as `faust_app.py`; with BENCH_SESSIONS (JSON) every metric of Tapeline, without it simpler ones. It runs in
+the virtual environment of the lock beside this file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 from plain_pressure import PlainPressure
 from quixstreams import Application
+from same_pressure import SamePressure
 from stopwatch import Stopwatch
 
-state = PlainPressure()
+sessions = os.environ.get("BENCH_SESSIONS")
+state = SamePressure(json.loads(sessions)) if sessions else PlainPressure()
 watch = Stopwatch()
 
 
