@@ -25,6 +25,7 @@ from tests.integration.simulator.historical import (
 from tests.integration.simulator.historical import future as listed
 from tests.unit.simulator.databento.records import SECOND, records_of
 
+from tapeline.errors import BadData
 from tapeline_simulator.databento.history.faults import Framing, HistoryFault
 from tapeline_simulator.databento.history.server import HistoryServer
 from tapeline_simulator.databento.tape import VendorTape
@@ -70,6 +71,7 @@ async def test_a_body_that_says_its_end_is_known_to_be_cut(server: HistoryServer
     assert sum(1 for _ in await get_range(server)) == RECORDS
 
 
+@pytest.mark.filterwarnings("ignore:DBN file is truncated")  # only where the cut is inside of a record, and only said
 async def test_a_body_that_ends_with_the_connection_is_silently_short(server: HistoryServer, tape: VendorTape) -> None:
     server.faults.add(HistoryFault("cut", framing="close"))
     short = records_in(await get_range(server))
@@ -134,6 +136,15 @@ async def test_the_server_fails_as_often_as_asked(server: HistoryServer, status:
             await ask(call, **GOOD)
         assert failed.value.http_status == status
     assert sum(1 for _ in await get_range(server)) == RECORDS
+
+
+async def test_a_command_asks_for_trouble_by_its_name(server: HistoryServer) -> None:
+    server.start_fault("http-refuse", status=500, method="metadata.get_cost")
+    assert sum(1 for _ in await get_range(server)) == RECORDS
+    with pytest.raises(databento.BentoServerError, match="500"):
+        await ask(client(server).metadata.get_cost, **GOOD)
+    with pytest.raises(BadData, match=r"method: must be one of \*, timeseries\.get_range"):
+        server.start_fault("http-hang", method="get_cost")
 
 
 async def test_too_many_requests_say_when_to_come_again(server: HistoryServer) -> None:

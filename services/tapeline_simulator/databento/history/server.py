@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 from aiohttp import web
 
-from tapeline.errors import Misconfigured
+from tapeline.errors import BadData, Misconfigured
 from tapeline_simulator.databento.history.bodies import Body, send_body
-from tapeline_simulator.databento.history.faults import HistoryFault, HistoryFaults
+from tapeline_simulator.databento.history.faults import EVERY_METHOD, HistoryFault, HistoryFaults, named_fault
 from tapeline_simulator.databento.history.methods import METHODS, Holdings
 from tapeline_simulator.databento.history.rates import REQUESTS_PER_S, RateLimit
 from tapeline_simulator.databento.history.refusals import (
@@ -96,6 +96,15 @@ class HistoryServer:
     ) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def start_fault(self, name: str, **parameters: Any) -> HistoryFault:
+        """Let a fault of faults.FAULT_NAMES happen, as a command asks for it. Raises BadData for what cannot be."""
+        fault = named_fault(name, parameters)
+        methods = [EVERY_METHOD, *(method for _, method in METHODS)]
+        if fault.method not in methods:
+            raise BadData("method", f"must be one of {', '.join(methods)}, is {fault.method!r}")
+        self.faults.add(fault)
+        return fault
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]

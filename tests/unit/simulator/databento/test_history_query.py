@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
+from tapeline.errors import BadData
 from tapeline_simulator.databento.history.availability import EMBARGO_NS, Availability
-from tapeline_simulator.databento.history.faults import HistoryFault, HistoryFaults
+from tapeline_simulator.databento.history.faults import HistoryFault, HistoryFaults, named_fault
 from tapeline_simulator.databento.history.pricing import USD_PER_GIGABYTE, cost_usd, unit_prices
 from tapeline_simulator.databento.history.query import read_dates, read_range, read_symbols
 from tapeline_simulator.databento.history.rates import RateLimit
@@ -180,3 +182,27 @@ def test_faults_happen_as_often_as_asked_to_the_method_that_was_meant() -> None:
     faults.add(HistoryFault("hang"))
     faults.clear()
     assert faults.take("timeseries.get_range") is None
+
+
+def test_a_command_names_a_fault_and_its_parameters() -> None:
+    fault = named_fault("http-cut", {"framing": "close", "share": 0.25, "method": "timeseries.get_range"})
+    assert fault == HistoryFault("cut", "timeseries.get_range", framing="close", share=0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("fin", {}, "name: must be one of http-refuse, http-hang"),
+        ("http-cut", {"kind": "hang"}, "kind: is no parameter of http-cut, which takes method, times"),
+        ("http-cut", {"framing": "udp"}, "framing: must be one of length, chunked, close"),
+        ("http-cut", {"share": 1.5}, "share: must be within 0 and 1"),
+        ("http-refuse", {"status": 200}, "status: must be within 400 and 599"),
+        ("http-refuse", {"retry_after_s": "7"}, "retry_after_s: must be a whole number"),
+        ("http-slow", {"bytes_per_s": 0}, "bytes_per_s: must be a whole number above 0"),
+        ("http-hang", {"times": True}, "times: must be a whole number above 0"),
+        ("http-count", {"difference": 0.5}, "difference: must be a whole number"),
+    ],
+)
+def test_faults_that_cannot_be_are_refused(name: str, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadData, match=message):
+        named_fault(name, parameters)
