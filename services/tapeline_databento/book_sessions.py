@@ -76,7 +76,7 @@ class BookSessions:
         """Whether every doubtful book was told anew."""
         return all(feed.has_begun for feed in self._feeds)
 
-    async def mend(self, doubt: Doubt, of: Feed, merged: Merged[Feed, Decoded | Ended]) -> None:
+    async def mend(self, doubt: Doubt, of: Feed, merged: Merged[Feed, list[Decoded] | Ended]) -> None:
         """Let `merged` bring a book anew that became doubtful on the connection `of`.
 
         A connection that is there for this book alone is left. Raises BooksLost where it is one too many.
@@ -94,11 +94,11 @@ class BookSessions:
         self._feeds.append(feed)
         merged.add(feed, self._session(doubt.symbol))
 
-    async def _session(self, symbol: str) -> AsyncGenerator[Decoded | Ended, None]:
+    async def _session(self, symbol: str) -> AsyncGenerator[list[Decoded] | Ended, None]:
         protocol: GatewayProtocol | None = None
         try:
             protocol = await self._open_book(symbol)
-            async for decoded in protocol.decoded():
+            async for decoded in protocol.slices():
                 yield decoded
         except Retryable as error:
             yield Ended(str(error))

@@ -28,7 +28,7 @@ MOST_HEAD_BYTES: Final = 65_536
 SLICE_BYTES: Final = 256 * 1024
 """Records are decoded in slices of this size, which stay in the processor's cache."""
 _TURN_S: Final = 0.005
-"""So long at most the event loop waits for a slice of its own time while records are decoded."""
+"""After so long of decoding the event loop has a turn."""
 _GRACE_S: Final = 1.0
 """What the socket holds is read for so long before silence is told, as the whole process may have been stopped."""
 _SHOWN_BYTES: Final = 32
@@ -146,27 +146,36 @@ class GatewayProtocol(DatabentoLiveProtocol):
         )
 
     async def decoded(self) -> AsyncGenerator[Decoded, None]:
-        """Yield all that comes, in its order, until the session ends, which is always an error.
+        """Yield what `slices` yields, one by one."""
+        async for decoded in self.slices():
+            for each in decoded:
+                yield each
 
-        Raises Disconnected, Silent or Undecodable, after all whole records that came before.
+    async def slices(self) -> AsyncGenerator[list[Decoded], None]:
+        """Yield all that comes, until the session ends, which is always an error.
+
+        A slice holds what came together, in the order that `DbnDecoder.decode_together` says. Raises Disconnected,
+        Silent or Undecodable, after all whole records that came before.
         """
         decoder = await self._after_head()
         turn_s = self._loop.time()
         while True:
-            begin, data = decoder.position, self._buffer.rest
+            begin, data = decoder.position, self._buffer.rest[:SLICE_BYTES]
             try:
-                for each in decoder.decode(data[:SLICE_BYTES]):
-                    yield each
-                    if self._loop.time() - turn_s > _TURN_S:
-                        await asyncio.sleep(0)
-                        turn_s = self._loop.time()
+                decoded = decoder.decode_together(data)
             except BadData as error:
-                raise self._undecodable(error, bytes(data[decoder.position - begin :][:_SHOWN_BYTES])) from None
+                raise self._undecodable(error, bytes(data[:_SHOWN_BYTES])) from None
+            if decoded:
+                yield decoded
             used = decoder.position - begin
             self._buffer.use(used)
             if not used:
                 await self._more()
-                turn_s = self._loop.time()
+            elif self._loop.time() - turn_s > _TURN_S:
+                await asyncio.sleep(0)
+            else:
+                continue
+            turn_s = self._loop.time()
 
     async def _after_head(self) -> DbnDecoder:
         """Wait for the head; return a decoder of what follows it."""

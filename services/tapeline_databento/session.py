@@ -108,8 +108,8 @@ class LiveSession:
         Ends where the market has closed and its hours are limits. Raises Retryable for every other end that another
         session may mend, Refused for the others.
         """
-        merged: Merged[Feed, Decoded | Ended] = Merged()
-        merged.add(self._own, self._protocol.decoded())
+        merged: Merged[Feed, list[Decoded] | Ended] = Merged()
+        merged.add(self._own, self._protocol.slices())
         try:
             while self._hours.may_stream(self._clock_ns()):
                 feed, coming = await merged.next()
@@ -134,16 +134,22 @@ class LiveSession:
             self._protocol.transport.abort()
             await asyncio.to_thread(self._knowledge.metering.keep)
 
-    def _items_of(self, feed: Feed, coming: Decoded | Ended) -> Iterator[Item]:
-        match coming:
-            case DbnBatch():
-                yield from self._ticks(feed, coming)
-            case OtherRecords():
-                yield from self._others(feed, coming)
-            case Ended(reason):
-                again = feed.doubt_again()
-                if again is not None:
-                    yield self._doubt(again, f"the session of its book ended: {reason}")
+    def _items_of(self, feed: Feed, coming: list[Decoded] | Ended) -> Iterator[Item]:
+        if isinstance(coming, Ended):
+            again = feed.doubt_again()
+            if again is not None:
+                yield self._doubt(again, f"the session of its book ended: {coming.reason}")
+            return
+        newest_ns = 0
+        for decoded in coming:
+            if isinstance(decoded, DbnBatch):
+                newest_ns = max(newest_ns, int(decoded.columns["ts_recv"][-1]))
+                yield from self._ticks(feed, decoded)
+            else:
+                yield from self._others(feed, decoded)
+        if feed is self._own:
+            # After all that came together, as one kind's ticks may be there before the older ones of another.
+            yield from self._clocks(newest_ns)
 
     # -- ticks -------------------------------------------------------------------------------------------------------
 
@@ -166,8 +172,6 @@ class LiveSession:
                 yield ticks
             for doubt in doubts:
                 yield self._doubt(doubt, "F_MAYBE_BAD_BOOK")
-        if feed is self._own:
-            yield from self._clocks(int(batch.columns["ts_recv"][-1]))
 
     def _doubt(self, doubt: Doubt, reason: str) -> Lost:
         """Return the gap of a book, which is mended once all that came with it is handed on."""

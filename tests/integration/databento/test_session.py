@@ -176,6 +176,19 @@ async def test_heartbeats_and_ticks_tell_every_stream_how_late_it_is() -> None:
     assert len(clocks) <= 3 * 2, "not one per record"
 
 
+async def test_no_clock_runs_ahead_of_ticks_that_came_with_newer_ones_of_another_kind() -> None:
+    data = quote(1, 7) + trade(2, 7) + quote(3_000, 7) + trade(3_001, 7)
+    async with ScriptedGateway(sends(mapping(7, "NQ.FUT", "NQZ6"), data)) as gateway:
+        items, _ = await take(await line_of(gateway, QUOTES).connect({}))
+    newest_ns = 0
+    for item in items:
+        if isinstance(item, VendorClock):
+            newest_ns = max(newest_ns, item.at_ns)
+        elif isinstance(item, Ticks):
+            assert int(item.columns["ts_recv"].min()) >= newest_ns
+    assert newest_ns == START_NS + 3_001 * MS
+
+
 # -- replay ----------------------------------------------------------------------------------------------------------
 
 
@@ -300,7 +313,7 @@ async def test_an_error_that_ends_the_session_is_told_without_waiting_for_the_cl
     async with ScriptedGateway(sends(order(1), error("so it is", code), then=wait_for_end)) as gateway:
         items, ended = await take(await line_of(gateway).connect({}))
         assert sequences(items) == [1]
-        assert type(ended) is end
+        assert isinstance(ended, end)
         assert "orders: the gateway says: so it is" in str(ended)
         async with asyncio.timeout(DEADLINE_S):
             await gateway.conversations[0].ended.wait()

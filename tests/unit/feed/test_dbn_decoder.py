@@ -89,6 +89,72 @@ def test_a_fault_is_told_at_its_byte_after_all_before_it() -> None:
     assert [len(batch.records if isinstance(batch, OtherRecords) else batch) for batch in got] == [2]
 
 
+def together(data: bytes, of: DbnDecoder) -> list[tuple[str, int, list[int]]]:
+    """Return what is decoded together: type, publisher (0 for what is no tick) and sequences or numbers of records."""
+    return [
+        (each.kind, each.publisher_id, each.columns["sequence"].tolist())
+        if isinstance(each, DbnBatch)
+        else (each.name, 0, [len(each.records)])
+        for each in of.decode_together(np.frombuffer(data, dtype=np.uint8))
+    ]
+
+
+def test_types_that_alternate_make_one_batch_each_between_two_other_records() -> None:
+    of = decoder()
+    data = mbo(1) + trade(2) + mbo(3) + trade(4) + mapping("NQH6") + mapping("NQM6") + trade(5) + mbo(6) + trade(7)
+    assert together(data + mbo(8)[:-1], of) == [
+        ("mbo", 1, [1, 3]),
+        ("trade", 1, [2, 4]),
+        ("symbol-mapping", 0, [2]),
+        ("trade", 1, [5, 7]),
+        ("mbo", 1, [6]),
+    ]
+    assert of.position == 100 + len(data)
+
+
+def test_publishers_stay_apart_and_what_is_alike_is_not_touched() -> None:
+    data = mbo(1, publisher_id=2) + mbo(2) + mbo(3, publisher_id=2) + trade(4)
+    assert together(data, decoder()) == [("mbo", 1, [2]), ("mbo", 2, [1, 3]), ("trade", 1, [4])]
+    assert together(mbo(1) + mbo(2), decoder()) == [("mbo", 1, [1, 2])]
+    assert together(mbo(1)[:20], decoder()) == []
+    assert together(b"", decoder()) == []
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_what_is_decoded_together_is_the_same_ticks(version: int) -> None:
+    rng = np.random.default_rng(5)
+    data = b"".join(mbo(i, price=2**63 - 1) if rng.random() < 0.5 else trade(i) for i in range(500))
+    in_order, at_once = (
+        decode(data, decoder(version=version)),
+        list(decoder(version=version).decode_together(np.frombuffer(data, dtype=np.uint8))),
+    )
+    assert len(at_once) == 2
+    for batch in at_once:
+        assert isinstance(batch, DbnBatch)
+        same = [each for each in in_order if isinstance(each, DbnBatch) and each.kind == batch.kind]
+        for name, values in batch.columns.items():
+            assert np.array_equal(values, np.concatenate([each.columns[name] for each in same])), name
+            assert values.flags.c_contiguous
+        marked = sum(len(each.undefined.get("price", ())) for each in same)
+        assert len(batch.undefined.get("price", ())) == marked
+
+
+def with_action(record: bytes, action: bytes) -> bytes:
+    return record[:38] + action + record[39:]
+
+
+@pytest.mark.parametrize(
+    "bad", [b"\x0e\xee" + bytes(54), b"\x0d" + mbo(9)[1:], b"\x00\xee" + bytes(54), with_action(mbo(9), b"?")]
+)
+def test_what_comes_before_a_fault_is_decoded_and_the_fault_told_by_the_next_call(bad: bytes) -> None:
+    of, good = decoder(), mbo(1) + trade(2) + mbo(3)
+    data = good + bad + trade(4)
+    assert sorted(number for *_, numbers in together(data, of) for number in numbers) == [1, 2, 3]
+    assert of.position == 100 + len(good)
+    with pytest.raises(BadData, match=f"test, byte {100 + len(good)}: "):
+        together(data[len(good) :], of)
+
+
 def test_the_messages_of_the_first_version_are_shorter() -> None:
     old = bytes(dbn.SystemMsgV1(DAY, "Heartbeat")) + bytes(dbn.ErrorMsgV1(DAY, "Internal error"))
     beat, fault = decode(old, decoder(version=1))
