@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tapeline.errors import Misconfigured
 from tapeline.feed.dbn_records import MBO_RECORD, Array
 from tapeline.model.columns import F_BAD_TS_RECV, F_LAST, F_SNAPSHOT, INT64_MAX
 from tapeline_simulator.databento.tape import CHUNK_RECORDS, VendorTape
@@ -39,6 +40,20 @@ class TapeBooks:
             int(self._tape.read("mbo", self._position - 1, self._position)["ts_recv"][0]) if len(orders) else 0
         )
         return snapshot_of(instrument_id, orders, captured_ns)
+
+
+class VenueBooks:
+    """The books of a synthetic market, whose other instruments, the options, are not traded order by order."""
+
+    def __init__(self, venue: Books) -> None:
+        self._venue = venue
+
+    def snapshot(self, instrument_id: int) -> Array:
+        """Return the book of a future; of what has none no more than the `R`."""
+        try:
+            return self._venue.snapshot(instrument_id)
+        except Misconfigured:
+            return snapshot_of(instrument_id, np.empty(0, dtype=MBO_RECORD), 0)
 
 
 def rest_after(resting: Array, records: Array) -> Array:

@@ -45,7 +45,8 @@ def small_tape(folder: Path, *, schemas: Sequence[str] = ("mbo", "trades"), reco
 def minute_of(schema: str, first: int, count: int) -> npt.NDArray[Any]:
     """`count` records from number `first` on, one a second."""
     begin = START + first * SECOND
-    out = records_of(schema, range(begin, begin + count * SECOND, SECOND), instrument_ids=(1, 2, 3))
+    out = records_of(schema, range(begin, begin + count * SECOND, SECOND))
+    out["instrument_id"] = 1 + np.arange(first, first + count) % 3
     if "order_id" in (out.dtype.names or ()):
         out["order_id"] = np.arange(first, first + count)
     return out
