@@ -31,7 +31,7 @@ from tapeline_databento.subscriptions import parse_subscriptions
 
 SERVICE: Final = "tapeline-databento"
 TIMEOUT_S: Final = 10
-"""Longest time that one answer may take."""
+"""Longest time that one answer of the vendor may take."""
 KAFKA_TIMEOUT_S: Final = 5.0
 
 _NEEDS_LIVE: Final = "only asked for with --live"
@@ -46,24 +46,28 @@ async def checks(*, live: bool, seconds: float) -> AsyncIterator[Check]:
 
 
 async def examine(
-    settings: DatabentoSettings, *, live: bool, seconds: float, clock_ns: Callable[[], int]
+    settings: DatabentoSettings, *, live: bool, seconds: float, clock_ns: Callable[[], int], timeout_s: int = TIMEOUT_S
 ) -> AsyncIterator[Check]:
-    """Yield each check once it is done, none with the key in it; `clock_ns` is this computer's time."""
+    """Yield each check once it is done, none with the key in it.
+
+    `clock_ns` is this computer's time; `timeout_s` is how long the vendor may take to answer.
+    """
     short = settings.model_copy(
         update={
-            "connect_timeout_s": min(settings.connect_timeout_s, TIMEOUT_S),
-            "authentication_timeout_s": min(settings.authentication_timeout_s, TIMEOUT_S),
+            "connect_timeout_s": min(settings.connect_timeout_s, timeout_s),
+            "authentication_timeout_s": min(settings.authentication_timeout_s, timeout_s),
         }
     )
     hide = partial(without_key, key=settings.api_key)
-    async for check in _Examination(short, clock_ns).checks(seconds if live else None):
+    async for check in _Examination(short, clock_ns, timeout_s).checks(seconds if live else None):
         remedy = None if check.remedy is None else hide(check.remedy)
         yield replace(check, detail=hide(check.detail), remedy=remedy)
 
 
 class _Examination:
-    def __init__(self, settings: DatabentoSettings, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, settings: DatabentoSettings, clock_ns: Callable[[], int], timeout_s: int) -> None:
         self._settings = settings
+        self._timeout_s = timeout_s
         self._clock_ns = clock_ns
         self._schemas = list(dict.fromkeys(each.schema for each in parse_subscriptions(settings.subscriptions)))
         self._client: HistoryClient | None = None
@@ -90,14 +94,14 @@ class _Examination:
     async def _account(self) -> AsyncIterator[Check]:
         settings = self._settings
         try:
-            client = HistoryClient(settings.api_key, settings.history_gateway, TIMEOUT_S)
+            client = HistoryClient(settings.api_key, settings.history_gateway, self._timeout_s)
         except Misconfigured as error:
             yield Check(account.AUTHENTICATION, "red", str(error), "correct TAPELINE_DATABENTO_HISTORY_GATEWAY")
             for check in skipped(account.CHECKS[1:], "the Historical API has no address"):
                 yield check
             return
         now_ns = self._clock_ns()
-        async for check in account.account_checks(client, settings.dataset, self._schemas, now_ns, TIMEOUT_S):
+        async for check in account.account_checks(client, settings.dataset, self._schemas, now_ns, self._timeout_s):
             if check.name == account.AUTHENTICATION and check.status == "ok":
                 self._client = client
             yield check

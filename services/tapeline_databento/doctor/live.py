@@ -110,12 +110,12 @@ def _came(sample: LiveSample, pair: Pair) -> bool:
 
 
 def _said(sample: LiveSample, pair: Pair) -> str:
-    beat = sample.pulses[pair].take()
     said = f"{_name(pair)}: {sample.ticks[pair]:,} ticks"
     if sample.snapshot_ticks[pair]:
         said += f" and {sample.snapshot_ticks[pair]:,} of snapshots"
-    if beat["latency_p50_ns"] is not None and beat["latency_p99_ns"] is not None:
-        said += f", latency p50 {beat['latency_p50_ns'] / 1e6:,.1f} ms, p99 {beat['latency_p99_ns'] / 1e6:,.1f} ms"
+    latency_ms = sample.latency_ms(pair)
+    if latency_ms is not None:
+        said += f", latency p50 {latency_ms[0]:,.1f} ms, p99 {latency_ms[1]:,.1f} ms"
     return said
 
 

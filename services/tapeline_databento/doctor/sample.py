@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tapeline.errors import BadData, TapelineError
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.dbn_decoder import DbnBatch, Decoded, OtherRecords
 from tapeline.feed.dbn_records import RTYPE_ERROR, RTYPE_SYMBOL_MAPPING, RTYPE_SYSTEM
 from tapeline.feed.framer import FrameLimits, Framer, SessionIdentity, Ticks
-from tapeline.feed.pulse import Pulse
 from tapeline.feed.source import Pair
 from tapeline.model.columns import F_BAD_TS_RECV, F_SNAPSHOT
 from tapeline.model.frames import TickFrame
@@ -29,6 +29,8 @@ from tapeline_databento.plan import LinePlan
 from tapeline_databento.session import SOURCE
 from tapeline_databento.settings import DatabentoSettings
 from tapeline_databento.subscriptions import parse_subscriptions
+
+Latencies = npt.NDArray[np.int64]
 
 LINE: Final = "doctor"
 MOST_TICKS_KEPT: Final = 1_000_000
@@ -47,7 +49,8 @@ class LiveSample:
     ticks: Counter[Pair] = field(default_factory=Counter)
     """Ticks but those of snapshots."""
     snapshot_ticks: Counter[Pair] = field(default_factory=Counter)
-    pulses: dict[Pair, Pulse] = field(default_factory=dict)
+    latencies_ns: dict[Pair, list[Latencies]] = field(default_factory=dict)
+    """From venue to arrival, of ticks but those of snapshots."""
     instruments: dict[str, int] = field(default_factory=dict)
     """Per stream, how many instruments were mapped to it."""
     unresolved: list[str] = field(default_factory=list)
@@ -56,6 +59,13 @@ class LiveSample:
     frames: list[TickFrame] = field(default_factory=list)
     clock: ClockBounds = field(default_factory=ClockBounds)
     fault: TapelineError | None = None
+
+    def latency_ms(self, pair: Pair) -> tuple[float, float] | None:
+        """Return the 50th and 99th percentile of a pair's latencies (ms), None where there are none."""
+        if not any(len(part) for part in self.latencies_ns.get(pair, ())):
+            return None
+        p50, p99 = np.percentile(np.concatenate(self.latencies_ns[pair]), (50, 99)) / 1e6
+        return float(p50), float(p99)
 
 
 async def handshake(settings: DatabentoSettings) -> None:
@@ -129,12 +139,14 @@ class _Sampler:
 
     def _ticks(self, ticks: Ticks, now_ns: int) -> None:
         pair, sample = (ticks.stream, ticks.kind), self.sample
-        sample.pulses.setdefault(pair, Pulse()).arrived(ticks, now_ns)
-        of_snapshot = 0
+        live = np.ones(len(ticks), dtype=np.bool_)
         if "flags" in ticks.columns:
-            of_snapshot = int(np.count_nonzero(ticks.columns["flags"] & F_SNAPSHOT))
-        sample.snapshot_ticks[pair] += of_snapshot
-        sample.ticks[pair] += len(ticks) - of_snapshot
+            live = (ticks.columns["flags"] & F_SNAPSHOT) == 0
+        count = int(np.count_nonzero(live))
+        sample.snapshot_ticks[pair] += len(ticks) - count
+        sample.ticks[pair] += count
+        times = ticks.columns["ts_event"]
+        sample.latencies_ns.setdefault(pair, []).append(now_ns - times[live & (times != 0)])
         if self._kept < MOST_TICKS_KEPT:
             self._kept += len(ticks)
             sample.frames += self._framer(pair).add(ticks, now_ns)

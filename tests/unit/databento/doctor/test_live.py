@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from tapeline.errors import Refused
-from tapeline.feed.framer import Ticks
-from tapeline.feed.pulse import Pulse
 from tapeline.feed.source import Pair
 from tapeline_databento.doctor.live import data_check, handshake_checks, is_about_dataset, symbols_check
 from tapeline_databento.doctor.sample import LINE, LiveSample
@@ -18,7 +16,6 @@ from tapeline_databento.subscriptions import parse_subscriptions
 MBO: Pair = ("GLBX.MDP3/NQ.FUT", "mbo")
 QUOTES: Pair = ("GLBX.MDP3/NQ.OPT", "l1")
 STATUS: Pair = ("GLBX.MDP3/NQ.FUT", "status")
-AT_NS = 1_790_000_000 * 10**9
 
 
 def sample(text: str = "mbo=NQ.FUT; mbp-1=NQ.OPT; status=NQ.FUT", **ticks: int) -> LiveSample:
@@ -29,11 +26,7 @@ def sample(text: str = "mbo=NQ.FUT; mbp-1=NQ.OPT; status=NQ.FUT", **ticks: int) 
         count = ticks.get(pair[1], 0)
         if count:
             found.ticks[pair] = count
-            pulse = found.pulses[pair] = Pulse()
-            times = np.full(count, AT_NS, dtype=np.int64)
-            columns = {"ts_event": times, "ts_recv": times, "flags": np.zeros(count, dtype=np.int64)}
-            ids = np.zeros(count, dtype=np.int64)
-            pulse.arrived(Ticks(pair[0], "GLBX.MDP3", 1, pair[1], ids, columns, {}, {}, "live"), AT_NS + 2_000_000)
+            found.latencies_ns[pair] = [np.full(count, 2_000_000, dtype=np.int64)]
     return found
 
 
@@ -137,7 +130,7 @@ def test_no_data_is_a_fault_of_an_open_market_only(ticks: dict[str, int], is_ope
 def test_a_snapshot_is_no_proof_of_an_open_market() -> None:
     found = sample("mbo=NQ.FUT")
     found.snapshot_ticks[MBO] = 100
-    found.pulses[MBO] = Pulse()
+    found.latencies_ns[MBO] = [np.empty(0, dtype=np.int64)]
     assert data_check(found, is_open=True).status == "red"
     assert data_check(found, is_open=False).status == "ok"
 
