@@ -51,7 +51,7 @@ async def account_checks(
         datasets = await _ask(client.datasets, timeout_s)
     except TapelineError as error:
         yield _red(AUTHENTICATION, error)
-        for check in skipped(CHECKS[1:], "the Historical API has not let this key in"):
+        for check in skipped(CHECKS[1:], "it takes authentication with the Historical API"):
             yield check
         return
     yield Check(AUTHENTICATION, "ok", "the Historical API accepts the key")
@@ -115,9 +115,8 @@ def condition_check(dataset: str, conditions: Mapping[str, str]) -> Check:
             "expect gaps on these days; databento.com (dataset, condition) says whether they are being mended",
         )
     pending = [day for day, condition in conditions.items() if condition == "pending"]
-    return Check(
-        CONDITION, "ok", f"{dataset}, {span}: all available" + (f", {', '.join(pending)} pending" if pending else "")
-    )
+    still = f"; not complete yet: {', '.join(pending)}" if pending else ""
+    return Check(CONDITION, "ok", f"{dataset}, {span}: available{still}")
 
 
 async def _ask(call: Callable[[], T], timeout_s: float) -> T:

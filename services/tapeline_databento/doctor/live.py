@@ -37,7 +37,7 @@ def handshake_checks(dataset: str, gateway: str, error: TapelineError | None) ->
             Check(AUTHENTICATION, "ok", f"{gateway} accepts the key"),
             Check(ENTITLEMENT, "ok", f"{gateway} accepts the key for {dataset}"),
         ]
-    not_known = Check(ENTITLEMENT, "skipped", "the gateway has not let this key in")
+    not_known = Check(ENTITLEMENT, "skipped", "it takes authentication with the gateway")
     if not isinstance(error, Refused):
         return [Check(AUTHENTICATION, "red", str(error), _remedy(error)), not_known]
     if is_about_dataset(str(error), dataset):
@@ -63,7 +63,7 @@ def symbols_check(sample: LiveSample) -> Check:
         named = [symbol for symbol in symbols if any(_names(text, symbol) for text in told)]
         return Check(SYMBOLS, "red", f"not resolved: {', '.join(named) or 'some'} ({'; '.join(told)})", _SUBSCRIPTIONS)
     silent = [stream for stream, instruments in sample.instruments.items() if not instruments]
-    found = f"{sum(sample.instruments.values()):,} instruments of {len(symbols)} symbols"
+    found = f"{sum(sample.instruments.values()):,} instruments of {', '.join(symbols)}"
     if silent:
         detail = f"{found}; the gateway has named none of {', '.join(silent)} yet"
         return Check(SYMBOLS, "warning", detail, "listen for longer (--seconds 30)")

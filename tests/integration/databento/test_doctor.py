@@ -93,7 +93,7 @@ async def test_a_feed_that_is_alright_is_green_from_key_to_pressure(trading: Cli
     assert "with mbo, status, definition" in found["entitlement"].detail
     assert "open until Mon 2026-11-16 22:00 UTC" in found["market"].detail
     assert "until 2026-11-15T15:00:" in found["dataset-range"].detail
-    assert found["symbols"].detail == "2 instruments of 1 symbols"
+    assert found["symbols"].detail == "2 instruments of NQ.FUT"
     assert "mbo of GLBX.MDP3/NQ.FUT: " in found["live-data"].detail
     assert "of snapshots, latency p50 " in found["live-data"].detail
     assert "NQZ6 (mbo of GLBX.MDP3/NQ.FUT), last of " in found["pressure"].detail

@@ -29,7 +29,7 @@ def test_degraded_and_missing_days_are_a_warning_and_named() -> None:
     good = {"2026-09-18": "available", "2026-09-19": "available", "2026-09-20": "pending"}
     check = condition_check("GLBX.MDP3", good)
     assert check.status == "ok"
-    assert check.detail == "GLBX.MDP3, 2026-09-18 to 2026-09-20: all available, 2026-09-20 pending"
+    assert check.detail == "GLBX.MDP3, 2026-09-18 to 2026-09-20: available; not complete yet: 2026-09-20"
     check = condition_check("GLBX.MDP3", good | {"2026-09-18": "degraded", "2026-09-19": "missing"})
     assert check.status == "warning"
     assert check.detail == "GLBX.MDP3, 2026-09-18 to 2026-09-20: 2026-09-18 degraded, 2026-09-19 missing"
