@@ -19,7 +19,7 @@ SUMMARIES = {
     "fetch": "Fetch a vendor's history into the cache.",
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put a saved DBN file on the tape.",
-    "simulate": "Write an endless synthetic market as DBN.",
+    "simulate": "Simulate a market as DBN, or the vendor: Databento, live and historical.",
     "sources": "List the sources, and why one cannot load.",
     "tail": "Show what is on the topics as it comes.",
     "topics": "Create, verify and list the topics.",

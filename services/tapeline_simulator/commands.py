@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from tapeline.errors import Misconfigured
+from tapeline_simulator.databento.commands import databento, fault
 from tapeline_simulator.dbn_output import write_market
 from tapeline_simulator.market import Market, front_contracts, load_kernels
 
@@ -25,6 +26,10 @@ simulate = typer.Typer(no_args_is_help=True, add_completion=False, help="Simulat
 @simulate.callback()
 def _simulate() -> None:
     """Simulate what a vendor would send."""
+
+
+simulate.command()(databento)
+simulate.command()(fault)
 
 
 class _Stopped(Exception):

@@ -88,7 +88,7 @@ class GatewayFaults:
         self._numbers = count(1)
         self._active: dict[int, GatewayFault] = {}
 
-    def start(self, name: str, **parameters: Any) -> GatewayFault:
+    def start(self, name: str, /, **parameters: Any) -> GatewayFault:
         """Let a fault begin. Raises BadData that names the parameter, the rule and what there is to choose from."""
         loop = asyncio.get_running_loop()
         checked = _checked(name, parameters)

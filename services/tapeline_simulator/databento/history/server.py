@@ -97,7 +97,7 @@ class HistoryServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def start_fault(self, name: str, **parameters: Any) -> HistoryFault:
+    def start_fault(self, name: str, /, **parameters: Any) -> HistoryFault:
         """Let a fault of faults.FAULT_NAMES happen, as a command asks for it. Raises BadData for what cannot be."""
         fault = named_fault(name, parameters)
         methods = [EVERY_METHOD, *(method for _, method in METHODS)]

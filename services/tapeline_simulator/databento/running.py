@@ -1,0 +1,137 @@
+"""The simulated vendor as one process: a market or files, the gateway over it, history, and the control API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from tapeline_simulator.databento.books import Books, TapeBooks, VenueBooks
+from tapeline_simulator.databento.certificates import loopback_certificates
+from tapeline_simulator.databento.control import ControlApi
+from tapeline_simulator.databento.files import load_files
+from tapeline_simulator.databento.gateway import Gateway
+from tapeline_simulator.databento.history.methods import Holdings
+from tapeline_simulator.databento.history.server import HistoryServer
+from tapeline_simulator.databento.midnight import MidnightBooks
+from tapeline_simulator.databento.player import FilePlayer, Market, MarketClock, drive
+from tapeline_simulator.databento.tape import VendorTape
+from tapeline_simulator.market import front_contracts, load_kernels
+from tapeline_simulator.venue import OptionSettings, Venue
+
+_FUTURES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be simulated. Ports of 0 are any free ones; `history_port` None: no history."""
+
+    dataset: str
+    keys: Sequence[str]
+    files: Sequence[Path]
+    times: Literal["now", "original"]
+    speed: float
+    seed: int
+    records_per_s: float
+    with_options: bool
+    port: int
+    control_port: int
+    history_port: int | None
+    certificates: Path
+    """Folder of the authority that clients of history must trust."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens; `history_url` and `authority` are empty where there is no history."""
+
+    host: str
+    port: int
+    control_port: int
+    history_url: str
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    tape: VendorTape
+    books: Books
+    market: Market
+    clock: MarketClock
+    midnights: VendorTape
+
+
+async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> None:
+    """Run until SIGINT or SIGTERM; `started` is called once everything listens.
+
+    Raises Misconfigured or BadData where the plan cannot be carried out.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapeline-simulator-")))
+        stage = _of_files(plan, folder) if plan.files else _of_synthetic_market(plan, folder)
+        now_ns = stage.clock.now_ns
+        gateway = await stack.enter_async_context(
+            Gateway(stage.tape, keys=plan.keys, books=stage.books, port=plan.port, clock_ns=now_ns)
+        )
+        history, authority = None, ""
+        if plan.history_port is not None:
+            certificates = loopback_certificates(plan.certificates, datetime.now(UTC))
+            holdings = Holdings({plan.dataset: stage.tape}, now_ns=now_ns, snapshots={plan.dataset: stage.midnights})
+            history = await stack.enter_async_context(
+                HistoryServer(holdings, keys=plan.keys, context=certificates.server_context(), port=plan.history_port)
+            )
+            authority = str(certificates.authority.absolute())
+        control = await stack.enter_async_context(ControlApi(gateway, history, port=plan.control_port))
+        started(Addresses(gateway.host, gateway.port, control.port, history.url if history else "", authority))
+        driving = loop.create_task(drive(stage.market, stage.clock))
+        waiting = loop.create_task(stopped.wait())
+        done, pending = await asyncio.wait((driving, waiting), return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+def _of_files(plan: Plan, folder: Path) -> _Stage:
+    tape, midnights = _tape(plan, folder, "captured"), _tape(plan, folder, "midnights")
+    recorded = _tape(plan, folder, "recorded")
+    load_files(recorded, plan.files, shift_to_ns=time.time_ns() if plan.times == "now" else None)
+    player = FilePlayer(recorded, tape)
+    return _Stage(tape, TapeBooks(tape), player, _clock(player.start_ns, plan), midnights)
+
+
+def _of_synthetic_market(plan: Plan, folder: Path) -> _Stage:
+    tape, midnights = _tape(plan, folder, "captured"), _tape(plan, folder, "midnights")
+    load_kernels()
+    start_ns = time.time_ns()
+    venue = Venue(
+        tape,
+        seed=plan.seed,
+        start_ns=start_ns,
+        records_per_s=plan.records_per_s,
+        futures=front_contracts(start_ns, _FUTURES),
+        options=OptionSettings() if plan.with_options else None,
+    )
+    market = MidnightBooks(venue, tape, midnights, start_ns=start_ns)
+    return _Stage(tape, VenueBooks(venue), market, _clock(start_ns, plan), midnights)
+
+
+def _tape(plan: Plan, folder: Path, name: str) -> VendorTape:
+    (folder / name).mkdir()
+    return VendorTape(plan.dataset, folder / name)
+
+
+def _clock(start_ns: int, plan: Plan) -> MarketClock:
+    return MarketClock(start_ns, plan.speed, time.monotonic_ns)
