@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
+import databento_live
 import end_to_end
 import kernel
 import latency
@@ -47,11 +48,14 @@ class Size:
     messages: int
     live_s: float
     kernel_passes: int
+    live_records: int
     warms_broker: bool
 
 
-FULL = Size(ticks=10_000_000, messages=60_000, live_s=20.0, kernel_passes=50, warms_broker=True)
-QUICK = Size(ticks=500_000, messages=10_000, live_s=4.0, kernel_passes=5, warms_broker=False)
+FULL = Size(
+    ticks=10_000_000, messages=60_000, live_s=20.0, kernel_passes=50, live_records=10_000_000, warms_broker=True
+)
+QUICK = Size(ticks=500_000, messages=10_000, live_s=4.0, kernel_passes=5, live_records=1_000_000, warms_broker=False)
 
 
 @dataclass(slots=True)
@@ -64,6 +68,7 @@ class Measured:
     quixstreams_ticks_per_s: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _QUIXSTREAMS})
     kernel_ns: list[float] = field(default_factory=list)
     latency: list[latency.Latency] = field(default_factory=list)
+    databento: list[databento_live.LiveFeed] = field(default_factory=list)
 
 
 async def measure(
@@ -105,6 +110,12 @@ async def measure(
                 runs,
                 f"latency at {seen.ticks_per_s:,.0f} ticks/s: p50 {seen.p50_ms:.1f}, p99 {seen.p99_ms:.1f} ms",
             )
+        if "databento_records_per_s" in names:
+            measured.databento.append(await databento_live.measure(size.live_records))
+            feed = measured.databento[-1]
+            say(
+                run, runs, f"Databento, live: {feed.records_per_s:,.0f} records/s, CPU ns per record: {feed.cpu_ns:.0f}"
+            )
     return measured
 
 
@@ -135,6 +146,11 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
             3,
             f"librdkafka, same decoder and kernels, nothing sent: {raw:,.0f} ticks/s",
         )
+    if measured.databento:
+        rates = [run.records_per_s for run in measured.databento]
+        cpu_ns, mb = (median(getattr(run, name) for run in measured.databento) for name in ("cpu_ns", "growth_mb"))
+        costs = f"{cpu_ns:.0f} ns of CPU each, {mb:+.1f} MB"
+        add("databento_records_per_s", median(rates), 0, f"{size.live_records:,} MBO records into frames: {costs}")
     if measured.kernel_ns:
         add("kernel_ns_per_tick", median(measured.kernel_ns), 1, f"{file.says}, one core")
     if measured.latency:
@@ -169,6 +185,8 @@ def notes(measured: Measured, runs: int) -> list[str]:
         "before",
         "tick to row: from the arrival of the first tick of the frame that closes a window to the broker's time of its "
         "row",
+        "Databento: client, normalisation, framing and encoding of the live producer on one core, without Kafka; the "
+        "gateway on loopback, in a process of its own, sends what was made before",
         "memory: largest VmRSS; growth: median of a run's last third less its first third's, once queues could fill",
     ]
     if measured.end_to_end:
