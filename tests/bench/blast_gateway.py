@@ -1,6 +1,7 @@
 """A gateway that costs its client nothing to wait for: MBO records made before, sent as fast as they are read.
 
-``blast_gateway.py RECORDS`` prints its port and serves session after session, each with that many records. The dialogue before is that of `databento.live`; what the simulator does beside it would be measured as well.
+``blast_gateway.py RECORDS`` prints its port and serves session after session, each with that many records. What the
+simulator does beside the dialogue would be measured as well.
 """
 
 from __future__ import annotations
