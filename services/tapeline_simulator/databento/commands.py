@@ -33,6 +33,9 @@ def databento(
     history_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Serve history over HTTPS too, on this port; 0: any free one.")
     ] = None,
+    history_embargo_hours: Annotated[
+        float, typer.Option(min=0, help="What is younger is refused as history, as the vendor does.")
+    ] = 24.0,
     dataset: Annotated[str, typer.Option(help="The dataset that is served.")] = "GLBX.MDP3",
     file: Annotated[list[Path] | None, typer.Option(help="Serve this DBN file, not the synthetic market.")] = None,
     times: Annotated[str, typer.Option(help="Of files: now (moved so that they begin now) or original.")] = "now",
@@ -63,6 +66,7 @@ def databento(
         port=port,
         control_port=control_port,
         history_port=history_port,
+        history_embargo_hours=history_embargo_hours,
         certificates=CERTIFICATES,
     )
     asyncio.run(simulate_vendor(plan, lambda addresses: _tell(addresses, dataset, is_demo=not key, json=json)))

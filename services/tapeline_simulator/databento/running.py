@@ -27,6 +27,7 @@ from tapeline_simulator.market import front_contracts, load_kernels
 from tapeline_simulator.venue import OptionSettings, Venue
 
 _FUTURES: Final = 2
+_HOUR_NS: Final = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Plan:
     port: int
     control_port: int
     history_port: int | None
+    history_embargo_hours: float
+    """What is younger is not history."""
     certificates: Path
     """Folder of the authority that clients of history must trust."""
 
@@ -66,6 +69,8 @@ class _Stage:
     market: Market
     clock: MarketClock
     midnights: VendorTape
+    history: VendorTape
+    history_now_ns: Callable[[], int]
 
 
 async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> None:
@@ -87,7 +92,12 @@ async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> N
         history, authority = None, ""
         if plan.history_port is not None:
             certificates = loopback_certificates(plan.certificates, datetime.now(UTC))
-            holdings = Holdings({plan.dataset: stage.tape}, now_ns=now_ns, snapshots={plan.dataset: stage.midnights})
+            holdings = Holdings(
+                {plan.dataset: stage.history},
+                now_ns=stage.history_now_ns,
+                snapshots={plan.dataset: stage.midnights},
+                embargo_ns=int(plan.history_embargo_hours * _HOUR_NS),
+            )
             history = await stack.enter_async_context(
                 HistoryServer(holdings, keys=plan.keys, context=certificates.server_context(), port=plan.history_port)
             )
@@ -109,7 +119,10 @@ def _of_files(plan: Plan, folder: Path) -> _Stage:
     recorded = _tape(plan, folder, "recorded")
     load_files(recorded, plan.files, shift_to_ns=time.time_ns() if plan.times == "now" else None)
     player = FilePlayer(recorded, tape)
-    return _Stage(tape, TapeBooks(tape), player, _clock(player.start_ns, plan), midnights)
+    clock = _clock(player.start_ns, plan)
+    # What files recorded long ago is history as it is; moved to now, it becomes that as it is played.
+    history, history_now_ns = (tape, clock.now_ns) if plan.times == "now" else (recorded, time.time_ns)
+    return _Stage(tape, TapeBooks(tape), player, clock, midnights, history, history_now_ns)
 
 
 def _of_synthetic_market(plan: Plan, folder: Path) -> _Stage:
@@ -125,7 +138,8 @@ def _of_synthetic_market(plan: Plan, folder: Path) -> _Stage:
         options=OptionSettings() if plan.with_options else None,
     )
     market = MidnightBooks(venue, tape, midnights, start_ns=start_ns)
-    return _Stage(tape, VenueBooks(venue), market, _clock(start_ns, plan), midnights)
+    clock = _clock(start_ns, plan)
+    return _Stage(tape, VenueBooks(venue), market, clock, midnights, tape, clock.now_ns)
 
 
 def _tape(plan: Plan, folder: Path, name: str) -> VendorTape:
