@@ -185,7 +185,7 @@ def notes(measured: Measured, runs: int) -> list[str]:
         "before",
         "tick to row: from the arrival of the first tick of the frame that closes a window to the broker's time of its "
         "row",
-        "Databento: client, normalisation, framing and encoding on one core, without Kafka; the gateway is another process",
+        "Databento: client, normalisation, framing and encoding on one core, without Kafka; another process sends",
         "memory: largest VmRSS; growth: median of a run's last third less its first third's, once queues could fill",
     ]
     if measured.end_to_end:
