@@ -80,7 +80,7 @@ def test_what_is_simulated_now_is_history_after_the_embargo(
         metadata = databento.Historical(DEMO_KEY, gateway=told["history_url"]).metadata
         end = datetime.fromisoformat(metadata.get_dataset_range("GLBX.MDP3")["end"])
         assert (datetime.now(UTC) - end > timedelta(hours=23)) == is_refused
-        asked = {"symbols": "ALL_SYMBOLS", "schema": "definition", "start": (end - timedelta(minutes=5)).isoformat()}
+        asked = {"symbols": "ALL_SYMBOLS", "schema": "definition", "start": (end - timedelta(hours=12)).isoformat()}
         if is_refused:
             with pytest.raises(databento.BentoClientError, match="dataset_unavailable_range"):
                 metadata.get_record_count("GLBX.MDP3", end=(end + timedelta(hours=1)).isoformat(), **asked)
