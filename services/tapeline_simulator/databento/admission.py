@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from tapeline_simulator.databento import wire
 from tapeline_simulator.databento.ledger import EVERYONE, Want
 from tapeline_simulator.databento.reading import TapeReader
 from tapeline_simulator.databento.service import Service
-from tapeline_simulator.databento.subscriptions import Subscription, earliest_replay_ns
+from tapeline_simulator.databento.subscriptions import Subscription, earliest_replay_ns, replay_clock
 from tapeline_simulator.databento.wire import Fault, Notice
 from tapeline_simulator.listings import ALL_SYMBOLS, Listing
 
@@ -54,14 +54,16 @@ class Admission:
         start_ns = subscription.start_ns if with_replay else None
         if start_ns is not None:
             start_ns = max(start_ns, earliest_replay_ns(tape.dataset, schema, now_ns))
-        admitted = _Admitted(subscription, Want(EVERYONE, tape.end(schema), start_ns))
+        # All there is includes orders that rested long before they were told in a snapshot.
+        clock = replay_clock(schema) if subscription.start_ns else "ts_recv"
+        admitted = _Admitted(subscription, Want(EVERYONE, tape.end(schema), start_ns, clock))
         for symbol in subscription.symbols:
             listings = tape.listings.resolve(subscription.stype_in, symbol, now_ns)
             if not listings and symbol != ALL_SYMBOLS:
                 self._tell(wire.error_record(Fault.SYMBOL_RESOLUTION_FAILED, symbol, now_ns))
             self._map(admitted, symbol, listings, now_ns)
         if ALL_SYMBOLS not in subscription.symbols:
-            admitted.want = Want(_ids(admitted.known), tape.end(schema), start_ns)
+            admitted.want = replace(admitted.want, instrument_ids=_ids(admitted.known))
         if subscription.snapshot:
             for number in sorted(admitted.known):
                 for record in self._service.books.snapshot(number):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import orjson
 import typer
 
-from tapeline.errors import BadData, Misconfigured, Retryable
+from tapeline.errors import Misconfigured, Retryable
 
 if TYPE_CHECKING:
     from tapeline_simulator.databento.running import Addresses
@@ -152,6 +152,5 @@ def _control(port: int, method: str, document: dict[str, Any] | None = None) -> 
     finally:
         connection.close()
     if response.status >= http.client.BAD_REQUEST:
-        field, _, rule = str(answer["error"]).partition(": ")
-        raise BadData(field, rule)
+        raise Misconfigured(str(answer["error"]))
     return answer

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from tapeline.feed.dbn_records import Array
 from tapeline_simulator.databento.schemas import take
-from tapeline_simulator.databento.subscriptions import replay_clock
-from tapeline_simulator.databento.tape import CHUNK_RECORDS, VendorTape, in_range
+from tapeline_simulator.databento.tape import CHUNK_RECORDS, Clock, VendorTape, in_range
 
 Mask = npt.NDArray[np.bool_]
 EVERYONE: Final = None
@@ -23,15 +22,16 @@ EVERYONE: Final = None
 class Want:
     """What one subscription wants of its schema: the instruments, live from a position of the tape on.
 
-    With `start_ns`, also what lies before `live_from` and happened from then on.
+    With `start_ns`, also what lies before `live_from` and is not earlier by `clock`.
     """
 
     instrument_ids: npt.NDArray[np.uint32] | None
     live_from: int
     start_ns: int | None
+    clock: Clock = "ts_event"
 
 
-def wanted(schema: str, wants: tuple[Want, ...], records: Array, begin: int) -> Mask | None:
+def wanted(wants: tuple[Want, ...], records: Array, begin: int) -> Mask | None:
     """Return which of `records`, the first of which has position `begin`, somebody wants; None: all of them."""
     whole = np.zeros(len(records), dtype=np.bool_)
     for want in wants:
@@ -39,7 +39,7 @@ def wanted(schema: str, wants: tuple[Want, ...], records: Array, begin: int) -> 
         before = min(max(want.live_from - begin, 0), len(records))
         mask[before:] = True
         if want.start_ns is not None and before:
-            mask[:before] = in_range(records[:before], want.start_ns, None, replay_clock(schema))
+            mask[:before] = in_range(records[:before], want.start_ns, None, want.clock)
         if want.instrument_ids is not EVERYONE:
             mask &= np.isin(records["instrument_id"], want.instrument_ids)
         if mask.all():
@@ -75,7 +75,7 @@ class Ledger:
         for span in self._spans.get(schema, ()):
             for begin in range(span.begin, span.end, CHUNK_RECORDS):
                 records = self._tape.read(schema, begin, min(span.end, begin + CHUNK_RECORDS))
-                mask = wanted(schema, span.wants, records, begin)
+                mask = wanted(span.wants, records, begin)
                 if mask is None:
                     yield records
                 elif mask.any():

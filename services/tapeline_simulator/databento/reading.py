@@ -14,7 +14,6 @@ from tapeline_simulator.databento.interleave import Rows, interleave
 from tapeline_simulator.databento.ledger import Ledger, Want, wanted
 from tapeline_simulator.databento.marks import BadBooks
 from tapeline_simulator.databento.schemas import capture_times, record_of, take
-from tapeline_simulator.databento.subscriptions import replay_clock
 from tapeline_simulator.databento.tape import VendorTape
 from tapeline_simulator.databento.wire import with_ts_out
 
@@ -113,7 +112,7 @@ class TapeReader:
             cursor.position, cursor.held = self._tape.end(schema), None
 
     def _first(self, schema: str, want: Want) -> int:
-        spans = self._tape.spans(schema, want.start_ns or 0, None, replay_clock(schema))
+        spans = self._tape.spans(schema, want.start_ns or 0, None, want.clock)
         begin, _ = next(spans, (want.live_from, 0))
         return min(begin, want.live_from)
 
@@ -154,7 +153,7 @@ class TapeReader:
             return records, keys
         cursor.position, cursor.last_key = end, keys[-1]
         self._bad_books.mark(cursor.schema, records, begin)
-        mask = wanted(cursor.schema, cursor.wants, records, begin)
+        mask = wanted(cursor.wants, records, begin)
         lost = self._lose(cursor, np.arange(len(records)) if mask is None else np.flatnonzero(mask))
         if len(lost):
             mask = np.ones(len(records), dtype=np.bool_) if mask is None else mask

@@ -26,7 +26,6 @@ from tests.integration.simulator.live import (
 )
 
 from tapeline_simulator.databento.gateway import Gateway
-from tapeline_simulator.databento.subscriptions import SubscriptionLines
 
 
 async def test_a_key_that_is_known_is_let_in_and_sessions_have_ids(tmp_path: Path) -> None:
@@ -129,18 +128,6 @@ async def test_subscriptions_of_more_symbols_than_a_line_takes_are_put_together(
         assert client.notices == ["Subscription request 1 for mbo data succeeded"]
         (subscription,) = gateway.sessions[0].subscriptions
         assert subscription.symbols == tuple(symbols)
-
-
-def test_lines_of_two_subscriptions_may_come_mixed() -> None:
-    lines = SubscriptionLines()
-    line = {"schema": "mbo", "stype_in": "raw_symbol"}
-    assert lines.add(line | {"symbols": "A,B", "id": "1", "is_last": "0"}) is None
-    assert lines.add(line | {"symbols": "X", "id": "2", "is_last": "0"}) is None
-    first = lines.add(line | {"symbols": "C", "id": "1", "is_last": "1"})
-    second = lines.add(line | {"symbols": "Y", "id": "2"})
-    assert first is not None
-    assert second is not None
-    assert (first.number, first.symbols, second.number, second.symbols) == (1, ("A", "B", "C"), 2, ("X", "Y"))
 
 
 @pytest.mark.parametrize(

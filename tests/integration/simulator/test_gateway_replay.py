@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import UTC, datetime
 from pathlib import Path
 
 import databento_dbn as dbn
@@ -28,16 +27,11 @@ from tests.unit.simulator.databento.records import SECOND, START
 from tapeline_simulator.databento import reading
 from tapeline_simulator.databento.books import VenueBooks
 from tapeline_simulator.databento.files import load_files
-from tapeline_simulator.databento.subscriptions import earliest_replay_ns
 from tapeline_simulator.databento.tape import VendorTape
 from tapeline_simulator.venue import OptionSettings, Venue
 
 EVERYTHING = {"symbols": "ALL_SYMBOLS", "stype_in": "raw_symbol"}
 HOUR = 3_600 * SECOND
-
-
-def at(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
 
 
 async def test_a_replay_is_the_tape_from_its_start_on_by_ts_event(tmp_path: Path) -> None:
@@ -106,21 +100,6 @@ async def test_a_subscription_without_start_beside_one_that_is_replayed_has_no_p
         tape.append("mbo", minute_of("mbo", 600, 3))
         await client.until(lambda: len(client.data()) == 202)
         assert [record.instrument_id for record in client.data()] == [1] * 201 + [2]
-
-
-@pytest.mark.parametrize(
-    ("dataset", "schema", "now", "earliest"),
-    [
-        ("GLBX.MDP3", "mbo", "2026-11-26T20:00:00", "2026-11-22T23:00:00"),
-        ("GLBX.MDP3", "definition", "2026-07-10T20:00:00", "2026-07-05T22:00:00"),
-        ("GLBX.MDP3", "mbo", "2026-11-22T22:59:59", "2026-11-15T23:00:00"),
-        ("GLBX.MDP3", "mbo", "2026-11-23T10:00:00", "2026-11-22T10:00:00"),
-        ("GLBX.MDP3", "trades", "2026-11-26T20:00:00", "2026-11-25T20:00:00"),
-        ("XNAS.ITCH", "mbo", "2026-11-26T20:00:00", "2026-11-25T20:00:00"),
-    ],
-)
-def test_how_far_back_a_replay_reaches(dataset: str, schema: str, now: str, earliest: str) -> None:
-    assert earliest_replay_ns(dataset, schema, at(now)) == at(earliest)
 
 
 async def test_a_replay_from_before_what_is_kept_is_refused_with_error_8(tmp_path: Path) -> None:
