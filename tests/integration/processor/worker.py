@@ -14,6 +14,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from tests.integration.processor.tape import TICKS
+
 SESSION_TIMEOUT_S = 6
 """The shortest that a broker takes by default."""
 
@@ -24,7 +26,8 @@ class Worker:
     def __init__(self, logs: Path, servers: str, **settings: object) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TAPELINE_PROCESSOR_")}
         environment["KAFKA_BOOTSTRAP_SERVERS"] = servers
-        for name, value in ({"health_port": 0, "session_timeout_s": SESSION_TIMEOUT_S} | settings).items():
+        usual = {"topics": TICKS, "health_port": 0, "session_timeout_s": SESSION_TIMEOUT_S}
+        for name, value in (usual | settings).items():
             environment[f"TAPELINE_PROCESSOR_{name.upper()}"] = str(value)
         self._logs = logs
         with logs.open("wb") as stderr:
