@@ -25,6 +25,8 @@ def test_a_doubtful_book_is_held_back_from_its_first_flagged_record_on() -> None
     good, doubts = books.sift(ticks("mbo", [7, 8, 7], flags=[BAD, 0, 0], sequence=[7, 8, 9]))
     assert good.columns["sequence"].tolist() == [8]
     assert doubts == [], "a book is doubted once"
+    assert books.last_good(8) == START_NS + MS
+    assert books.last_good(7) == START_NS + 2 * MS
 
 
 def test_several_books_may_be_doubtful_at_once() -> None:

@@ -87,6 +87,8 @@ def test_a_definition_tells_the_class_where_the_form_does_not() -> None:
     assert made.ticks(batch("l1", [11]), {})[0].directory[11].instrument_class == "?"
     classes.learn("NQ ODD", "M")
     assert made.ticks(batch("l1", [11]), {})[0].directory[11].instrument_class == "M"
+    first, second = (made.ticks(batch("l1", [11]), {})[0] for _ in range(2))
+    assert first.directory is second.directory
     changes = classes.changes
     classes.learn("NQ ODD", "M")
     classes.learn("NQZ6", "F")

@@ -56,7 +56,7 @@ def test_a_line_that_begins_asks_for_snapshots_of_orders_and_all_definitions() -
 
 def test_all_replays_of_a_schema_begin_at_the_earliest_start_and_the_rest_begins_anew() -> None:
     orders = plans("mbo=NQ.FUT,ES.FUT,RTY.FUT,ZNZ6")["orders"]
-    starts = {(stream("NQ.FUT"), "mbo"): 200, (stream("ZNZ6"), "mbo"): 100, (stream("ES.FUT"), "mbo"): 300}
+    starts = {(stream("NQ.FUT"), "mbo"): 200, (stream("ZNZ6"), "mbo"): 300, (stream("ES.FUT"), "mbo"): 100}
     assert orders.requests(starts) == [  # type: ignore[arg-type]
         Request("mbo", ("NQ.FUT", "ES.FUT"), "parent", 100, snapshot=False),
         Request("mbo", ("RTY.FUT",), "parent", None, snapshot=True),
