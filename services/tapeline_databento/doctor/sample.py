@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -85,8 +85,9 @@ async def take_sample(settings: DatabentoSettings, seconds: float, clock_ns: Cal
     began_s = loop.time()
     try:
         for request in sampler.sample.plan.requests({}):
-            live = replace(request, start_ns=None)
-            protocol.request(live.schema, live.symbols, live.symbol_type, start_ns=None, snapshot=live.snapshot)
+            protocol.request(
+                request.schema, request.symbols, request.symbol_type, start_ns=None, snapshot=request.snapshot
+            )
         protocol.start()
         async with asyncio.timeout(seconds), aclosing(protocol.decoded()) as decoded:
             async for each in decoded:

@@ -117,11 +117,13 @@ async def test_nothing_costs_anything(trading: Clinic) -> None:
 
 
 async def test_sessions_are_left_as_soon_as_they_are_done_with(trading: Clinic) -> None:
-    await trading.examine()
+    await trading.examine(subscriptions="mbo=NQ.FUT; definition=NQ.FUT")
     await until(lambda: not any(session.is_open for session in trading.gateway.sessions))
     handshake, sampled = trading.gateway.sessions
     assert handshake.subscriptions == []
-    assert [each.schema for each in sampled.subscriptions] == ["mbo"]
+    # a week of definitions is not asked for
+    asked = [(each.schema, each.start_ns, each.snapshot) for each in sampled.subscriptions]
+    assert asked == [("mbo", None, True), ("definition", None, False)]
 
 
 # -- key and account -------------------------------------------------------------------------------------------------
@@ -167,7 +169,13 @@ async def test_an_api_that_is_out_of_order_does_not_keep_the_gateway_from_being_
 async def test_an_api_that_does_not_answer_is_given_up(vendor: Clinic) -> None:
     vendor.history.faults.add(HistoryFault("hang", "metadata.list_datasets"))
     found = await vendor.examine(live=False, timeout_s=1)
-    assert "answer" in red(found["authentication"], "firewall")
+    assert "does not answer" in red(found["authentication"], "firewall")
+
+
+async def test_an_answer_in_drips_is_given_up_too(vendor: Clinic) -> None:
+    vendor.history.faults.add(HistoryFault("slow", "metadata.list_datasets", bytes_per_s=2))
+    found = await vendor.examine(live=False, timeout_s=1)
+    assert "not finished its answer within 2 s" in red(found["authentication"], "firewall")
 
 
 async def test_an_api_that_is_not_there_is_red(vendor: Clinic) -> None:
@@ -473,6 +481,20 @@ async def test_the_command_says_how_to_get_a_key_and_ends_with_1(tmp_path: Path)
     document = orjson.loads((await run(tmp_path, "databento", "--json")).out)
     assert not document["ok"]
     assert "databento.com" in document["checks"][0]["remedy"]
+    assert done.err == ""
+
+
+async def test_what_listens_and_is_no_broker_is_red_without_a_word_from_kafkas_client(tmp_path: Path) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        done = await run(tmp_path, "databento", "--json", KAFKA_BOOTSTRAP_SERVERS=address)
+    kafka = orjson.loads(done.out)["checks"][-1]
+    assert (kafka["name"], kafka["status"]) == ("kafka", "red")
+    assert f"no Kafka broker answers at {address}" in kafka["detail"]
+    assert "tapeline kafka up" in kafka["remedy"]
     assert done.err == ""
 
 
