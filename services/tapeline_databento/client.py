@@ -29,8 +29,8 @@ SLICE_BYTES: Final = 256 * 1024
 """Records are decoded in slices of this size, which stay in the processor's cache."""
 _TURN_S: Final = 0.005
 """After so long of decoding the event loop has a turn."""
-_GRACE_S: Final = 1.0
-"""What the socket holds is read for so long before silence is told, as the whole process may have been stopped."""
+_IDLE_S: Final = 1.0
+"""So long a slice is waited for. Silence is told after that, as the whole process may have been stopped before it."""
 _SHOWN_BYTES: Final = 32
 _MENDED_BY_TIME: Final = (
     "connection limit",
@@ -154,8 +154,8 @@ class GatewayProtocol(DatabentoLiveProtocol):
     async def slices(self) -> AsyncGenerator[list[Decoded], None]:
         """Yield all that comes, until the session ends, which is always an error.
 
-        A slice holds what came together, in the order that `DbnDecoder.decode_together` says. Raises Disconnected,
-        Silent or Undecodable, after all whole records that came before.
+        A slice holds what came together, in the order that `DbnDecoder.decode_together` says; it is empty where nothing
+        came for a second. Raises Disconnected, Silent or Undecodable, after all whole records that came before.
         """
         decoder = await self._after_head()
         turn_s = self._loop.time()
@@ -170,7 +170,8 @@ class GatewayProtocol(DatabentoLiveProtocol):
             used = decoder.position - begin
             self._buffer.use(used)
             if not used:
-                await self._more()
+                while not await self._more():
+                    yield []
             elif self._loop.time() - turn_s > _TURN_S:
                 await asyncio.sleep(0)
             else:
@@ -194,12 +195,19 @@ class GatewayProtocol(DatabentoLiveProtocol):
         self._buffer.use(wanted)
         return DbnDecoder(metadata, self._name, wanted)
 
-    async def _more(self) -> None:
-        """Wait for more bytes, and put them behind the rest."""
+    async def _more(self) -> bool:
+        """Wait a while for more bytes and put them behind the rest; return whether any came."""
         while not len(self._buffer):
             if self.disconnected.done():
                 raise self._end()
-            await self._wait(self._heard_s + self._silence_limit_s)
+            try:
+                async with asyncio.timeout(_IDLE_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                silent_s = self._loop.time() - self._heard_s
+                if silent_s > self._silence_limit_s:
+                    raise Silent(f"{self._name}: nothing came for {silent_s:.0f} s, not even a heartbeat") from None
+                return False
         self._arrived.clear()
         self._buffer.take()
         if self._is_paused:
@@ -207,15 +215,7 @@ class GatewayProtocol(DatabentoLiveProtocol):
             # Nothing could be heard meanwhile.
             self._heard_s = self._loop.time()
             self.transport.resume_reading()
-
-    async def _wait(self, until_s: float) -> None:
-        wait_s = max(until_s - self._loop.time(), _GRACE_S)
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._arrived.wait()
-        except TimeoutError:
-            silent_s = self._loop.time() - self._heard_s
-            raise Silent(f"{self._name}: nothing came for {silent_s:.0f} s, not even a heartbeat") from None
+        return True
 
     def _end(self) -> Disconnected:
         error = self.disconnected.exception()

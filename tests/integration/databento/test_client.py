@@ -281,6 +281,17 @@ async def test_what_comes_byte_by_byte_is_the_same() -> None:
     ]
 
 
+async def test_where_nothing_comes_for_a_second_it_is_said() -> None:
+    async with ScriptedGateway(sends(order(1))) as gateway:
+        protocol = await begun(gateway)
+        slices = protocol.slices()
+        async with asyncio.timeout(DEADLINE_S):
+            lengths = [len(await anext(slices)) for _ in range(3)]
+        await slices.aclose()
+        protocol.transport.abort()
+    assert lengths == [1, 0, 0]
+
+
 async def test_who_does_not_take_stops_the_reading_and_loses_nothing() -> None:
     """The gateway cannot send what nobody takes; while reading is stopped, silence is nobody's fault."""
     block, blocks = b"".join(order(number) for number in range(1_000)), 400

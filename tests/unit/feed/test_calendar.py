@@ -45,6 +45,28 @@ def test_known_moments(at: str, day: str, is_open: bool) -> None:
     assert calendar.is_open(ns(at)) is is_open
 
 
+@pytest.mark.parametrize(
+    ("at", "opens", "closed"),
+    [
+        ("2023-12-25T22:59:59", "2023-12-25T23:00:00", "2023-12-22T22:00:00"),  # Christmas
+        ("2023-12-25T23:00:00", "2023-12-25T23:00:00", "2023-12-22T22:00:00"),
+        ("2024-11-29T18:14:59", "2024-11-29T18:14:59", "2024-11-28T18:00:00"),  # a half-day after another
+        ("2024-11-29T18:15:00", "2024-12-01T23:00:00", "2024-11-29T18:15:00"),
+        ("2024-03-08T22:00:00", "2024-03-10T22:00:00", "2024-03-08T22:00:00"),  # daylight saving begins
+    ],
+)
+def test_the_next_open_and_the_last_close(at: str, opens: str, closed: str) -> None:
+    calendar = calendar_of("GLBX.MDP3")
+    assert calendar.next_open(ns(at)) == ns(opens)
+    assert calendar.last_close(ns(at)) == ns(closed)
+
+
+def test_before_the_first_close_none_is_guessed() -> None:
+    calendar = cme_globex_equity()
+    with pytest.raises(BadData, match="before the first close"):
+        calendar.last_close(int(calendar.opens[0]))
+
+
 def test_outside_the_table_is_said_not_guessed() -> None:
     for at in ("2009-01-01T00:00:00", "2040-01-01T00:00:00"):
         with pytest.raises(BadData, match="outside the calendar CME Globex Equity"):
