@@ -32,8 +32,7 @@ def doctor(
 
     Exits with 0 where nothing is red, with 1 where something is, with 2 where the settings cannot be read.
     """
-    # What goes wrong is in the checks; a library's own words about it would stand between them.
-    configure_logs("doctor", default_level="critical")
+    configure_logs("doctor", default_level="warning")
     checks = asyncio.run(_examine(load_doctor(source), Console(highlight=False), live, seconds, json))
     if json:
         sys.stdout.write(orjson.dumps(document(source, checks)).decode() + "\n")
