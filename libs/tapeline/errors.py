@@ -3,7 +3,8 @@
     TapelineError
     ├── Retryable            wait and try again: the other side is away or busy
     │   ├── BrokerUnavailable    no Kafka broker answered in time
-    │   └── DeliveryFailed       Kafka did not take messages; says how many
+    │   ├── DeliveryFailed       Kafka did not take messages; says how many
+    │   └── ReplayDistrusted     what a vendor sent again disagrees with the tape
     ├── Misconfigured        change a setting, install something, grant something
     │   ├── MissingExtra         an optional package is not installed
     │   ├── Refused              a vendor says no for good: key, entitlement or request
@@ -41,6 +42,10 @@ class DeliveryFailed(Retryable):
     def __init__(self, message: str, undelivered: int) -> None:
         super().__init__(message)
         self.undelivered = undelivered
+
+
+class ReplayDistrusted(Retryable):
+    """What a vendor sent again disagrees with the tape; the next session begins anew."""
 
 
 class Misconfigured(TapelineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,20 +20,43 @@ from tapeline.model.frames import Gap, Origin
 from tapeline.ops.logs import get_logger
 
 EVENTS_TOPIC: Final = "md.feed-events.v1"
+_GAPS_REMEMBERED: Final = 64
 
 log = get_logger("claims")
 
 
 @dataclass(frozen=True, slots=True)
 class StreamClaim:
-    """One claimed stream. `gaps` are the open ones, by id; `ts_recv` is the newest time of receipt per kind, ns."""
+    """One claimed stream.
+
+    `gaps` are the open ones, by id, `bounded` the last ones that ended; `ts_recv` is the newest time of receipt per
+    kind, ns.
+    """
 
     stream: str
     dataset: str
     epoch: int
     cursors: CursorWriter
     gaps: dict[str, Gap]
+    bounded: deque[Gap] = field(default_factory=lambda: deque(maxlen=_GAPS_REMEMBERED))
     ts_recv: dict[TickKind, int] = field(default_factory=dict)
+
+    def note_gap(self, gap: Gap) -> None:
+        """Take note of a gap that was opened or bounded."""
+        self.gaps.pop(gap.id, None)
+        if gap.state == "open":
+            self.gaps[gap.id] = gap
+        else:
+            self.bounded.append(gap)
+
+    def is_known_gap(self, kind: TickKind, begin_ns: int, end_ns: int) -> bool:
+        """Return whether one of the last gaps of `kind` covers the venue times from `begin_ns` to `end_ns`."""
+        return any(
+            kind in gap.kinds
+            and (gap.ts_event_from is None or gap.ts_event_from <= begin_ns)
+            and (gap.ts_event_to is None or end_ns <= gap.ts_event_to)
+            for gap in (*self.gaps.values(), *self.bounded)
+        )
 
 
 class Claims:

@@ -9,14 +9,14 @@ from contextlib import aclosing, suppress
 from typing import Final, Literal, TypeVar
 
 from tapeline.bus.overlap import read_ids
-from tapeline.errors import BrokerUnavailable, DeliveryFailed, Retryable
+from tapeline.errors import BrokerUnavailable, DeliveryFailed, ReplayDistrusted, Retryable
 from tapeline.feed.backoff import Backoff
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.claims import Claims, StreamClaim
 from tapeline.feed.framer import SessionIdentity, Ticks
-from tapeline.feed.resume import TapeEnd, tape_end
+from tapeline.feed.resume import Replay, TapeEnd, tape_end
 from tapeline.feed.source import Announcement, FeedSettings, Item, Line, Lost, Pair, Replayed, Session, VendorClock
-from tapeline.feed.writer import WHOLE_STREAM, Resumed, StreamWriter, Totals
+from tapeline.feed.writer import WHOLE_STREAM, StreamWriter, Totals
 from tapeline.model.columns import TickKind
 from tapeline.model.events import FeedEvent
 from tapeline.ops.logs import get_logger
@@ -63,6 +63,8 @@ class LineRunner:
         self._streams: Mapping[str, str] = {}
         self._writers: dict[str, StreamWriter] = {}
         self._heard_ns: int | None = None
+        self._distrusted: set[Pair] = set()
+        """What the next session begins anew."""
         self._first_item_s: float | None = None
 
     async def run(self) -> None:
@@ -126,15 +128,15 @@ class LineRunner:
         await self._claims.claim(streams, name, self.line.origin, self._clock_ns())
         return True
 
-    async def _connect(self) -> tuple[Session, dict[Pair, Resumed], str]:
+    async def _connect(self) -> tuple[Session, dict[Pair, Replay], str]:
         ends, outage = await self._ends()
         reading = asyncio.create_task(self._read_ids(ends))
         try:
             session = await self.line.connect(ends)
-            resumed = await reading
+            replays = await reading
         finally:
             reading.cancel()
-        return session, {pair: known for pair, known in resumed.items() if pair in session.resumes}, outage
+        return session, {pair: replay for pair, replay in replays.items() if pair in session.resumes}, outage
 
     async def _ends(self) -> tuple[dict[Pair, TapeEnd], str]:
         """Return where the line may resume, and in words what happened since it was heard last."""
@@ -155,22 +157,24 @@ class LineRunner:
             outage_ns = calendar_of(dataset).open_ns(min(heard_ns, now_ns), now_ns)
             longest_ns = max(longest_ns, outage_ns)
             for kind in kinds:
+                if (stream, kind) in self._distrusted:
+                    continue
                 end = tape_end(tail.kinds.get(kind), outage_ns=outage_ns, now_ns=now_ns, limits=self._limits)
                 if end is not None:
                     ends[stream, kind] = end
         return ends, f"nothing was received for {longest_ns / 1e9:,.1f} s of open market"
 
-    async def _read_ids(self, ends: Mapping[Pair, TapeEnd]) -> dict[Pair, Resumed]:
-        resumed: dict[Pair, Resumed] = {}
+    async def _read_ids(self, ends: Mapping[Pair, TapeEnd]) -> dict[Pair, Replay]:
+        replays: dict[Pair, Replay] = {}
         for stream in {stream for stream, _ in ends}:
             tail = self._claims.streams[stream].cursors.delivered
             starts: dict[TickKind, int] = {kind: end.start_ns for (of, kind), end in ends.items() if of == stream}
             ids = await read_ids(self._claims.bootstrap, tail, starts)
-            resumed |= {(stream, kind): Resumed(tail.kinds[kind], ids[kind]) for kind in starts}
-        return resumed
+            replays |= {(stream, kind): Replay(tail.kinds[kind], ids[kind]) for kind in starts}
+        return replays
 
-    async def _deliver(self, session: Session, resumed: dict[Pair, Resumed], outage: str, name: str) -> None:
-        await self._begin(resumed, outage, name)
+    async def _deliver(self, session: Session, replays: dict[Pair, Replay], outage: str, name: str) -> None:
+        await self._begin(replays, outage, name)
         try:
             async with aclosing(self._each(session.items())) as items:
                 async for item in items:
@@ -181,13 +185,13 @@ class LineRunner:
         complete = not self._stopped.done()
         await self._end(complete=complete, reason="end of data" if complete else self._stopped.result())
 
-    async def _begin(self, resumed: dict[Pair, Resumed], outage: str, name: str) -> None:
+    async def _begin(self, replays: dict[Pair, Replay], outage: str, name: str) -> None:
         async with self._turn:
             for stream in self._streams:
                 claim = self._claims.streams[stream]
                 identity = SessionIdentity(self._claims.source, name, claim.epoch, self.line.origin)
                 kinds = sorted(kind for of_stream, kind in self.line.pairs if of_stream == stream)
-                of_stream = {kind: known for (of, kind), known in resumed.items() if of == stream}
+                of_stream = {kind: replay for (of, kind), replay in replays.items() if of == stream}
                 writer = StreamWriter(
                     claim, self._claims, identity, self._settings.frame_limits(), self._totals, of_stream, kinds
                 )
@@ -197,8 +201,9 @@ class LineRunner:
                 for kind in kinds:
                     if kind not in of_stream:
                         await self._note_gap(claim, kind, writer, outage)
+        self._distrusted.clear()
         self.state = "delivering"
-        log.info("connected", line=self.line.name, session=name, streams=list(self._streams), resumed=len(resumed))
+        log.info("connected", line=self.line.name, session=name, streams=list(self._streams), resumed=len(replays))
 
     async def _note_gap(self, claim: StreamClaim, kind: TickKind, writer: StreamWriter, outage: str) -> None:
         """Open a gap where a kind begins anew although the tape holds some of it."""
@@ -230,7 +235,10 @@ class LineRunner:
                 case VendorClock():
                     await writer.vendor_time(item, now_ns)
                 case Replayed():
-                    await writer.replayed(item.kind, now_ns)
+                    if not await writer.replayed(item.kind, now_ns) and item.kind == "mbo":
+                        # A book with a hole is told anew.
+                        self._distrusted.add((item.stream, item.kind))
+                        raise ReplayDistrusted(f"{item.stream}: the replay of {item.kind} disagrees with the tape")
                 case Lost():
                     await writer.lose(item, now_ns)
             self._waiting.set()

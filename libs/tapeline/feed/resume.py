@@ -1,10 +1,14 @@
-"""Whether a session may continue the one before it, and from where. Pure."""
+"""Whether a session may continue the one before it, from where, and what of a replay is new. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from tapeline.feed.framer import Ticks
 from tapeline.model.cursors import LastFrame
+from tapeline.model.ids import Rows, TapeIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +39,47 @@ def tape_end(last: LastFrame | None, *, outage_ns: int, now_ns: int, limits: Res
     if last is None or last.ts_event is None or outage_ns > limits.longest_outage_ns:
         return None
     return TapeEnd(last.ts_event, max(last.ts_event - limits.overlap_ns, now_ns - limits.window_ns))
+
+
+class Replay:
+    """What a vendor sends again of one stream and kind, held against what is on the tape.
+
+    New is what follows the last record that is on the tape, in the vendor's order. What comes before the first one that
+    is known belongs to the time before the tape began; what lies between was left out for a reason, and would be out of
+    order now: it is counted as strays.
+    """
+
+    def __init__(self, last: LastFrame, on_tape: TapeIds) -> None:
+        self.last = last
+        self.repeated = 0
+        """Records that are on the tape."""
+        self.strays = 0
+        self.stray_times: tuple[int, int] | None = None
+        """Earliest and latest venue time of the strays, ns."""
+        self._on_tape = on_tape
+
+    @property
+    def missing(self) -> int:
+        """How many records of the tape the replay has not told; none once it is complete, if it is to be trusted."""
+        return len(self._on_tape)
+
+    def new(self, ticks: Ticks) -> Ticks:
+        """Return those of the ticks that go on the tape. Call it in the order of arrival."""
+        if not self.missing:
+            return ticks
+        rows = Rows(ticks.kind, ticks.publisher_id, ticks.instrument_ids, ticks.columns, ticks.undefined)
+        unknown = self._on_tape.take(rows)
+        known = np.flatnonzero(~unknown)
+        first = 0 if self.repeated else int(known[0]) if len(known) else len(ticks)
+        last = len(ticks) if self.missing else int(known[-1]) + 1
+        self.repeated += len(known)
+        self._note_strays(ticks.columns["ts_event"][first:last][unknown[first:last]])
+        return ticks.cut(last, len(ticks))
+
+    def _note_strays(self, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        if not len(times):
+            return
+        self.strays += len(times)
+        earliest, latest = int(times.min()), int(times.max())
+        before = self.stray_times or (earliest, latest)
+        self.stray_times = min(before[0], earliest), max(before[1], latest)

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from tapeline.bus.publisher import Publisher
@@ -93,8 +94,12 @@ class Runner:
         timeout_s = self._settings.flush_timeout_s
         try:
             async with asyncio.timeout(None) as limit:
-                self._stopped.add_done_callback(lambda _: limit.reschedule(self._loop.time() + timeout_s))
-                await self._run_lines(claims)
+                bound = partial(_reschedule, limit, timeout_s)
+                self._stopped.add_done_callback(bound)
+                try:
+                    await self._run_lines(claims)
+                finally:
+                    self._stopped.remove_done_callback(bound)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -155,3 +160,7 @@ class Runner:
                 for heartbeat in await line.heartbeats():
                     await claims.tell(heartbeat)
             await claims.write_cursors(self._clock_ns() / 1e9, only_due=True)
+
+
+def _reschedule(limit: asyncio.Timeout, timeout_s: float, _stopped: asyncio.Future[str]) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + timeout_s)

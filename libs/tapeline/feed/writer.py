@@ -10,18 +10,18 @@ from typing import Final, Literal, cast
 import numpy as np
 from prometheus_client import Counter
 
-from tapeline.bus.tail import open_gaps, ticks_topic
+from tapeline.bus.tail import ticks_topic
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.claims import Claims, StreamClaim
 from tapeline.feed.framer import FrameLimits, Framer, SessionIdentity, Ticks
 from tapeline.feed.pulse import Pulse
+from tapeline.feed.resume import Replay
 from tapeline.feed.source import Lost, VendorClock
 from tapeline.model.codec import encode
 from tapeline.model.columns import F_SNAPSHOT, TickKind
-from tapeline.model.cursors import LastFrame, last_ts_event
+from tapeline.model.cursors import last_ts_event
 from tapeline.model.events import FeedEvent
 from tapeline.model.frames import Gap, Resume, TickFrame
-from tapeline.model.ids import Rows, TapeIds
 from tapeline.model.windows import all_closed_ns
 from tapeline.ops.metrics import FRAMES, GAPS, REPEATED_TICKS, TICKS
 
@@ -42,14 +42,6 @@ class Totals:
     frames: Tally[str] = field(default_factory=Tally)
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """What a kind continues: the last frame on the tape, and the ids of what the vendor will send again."""
-
-    last: LastFrame
-    on_tape: TapeIds
-
-
 @dataclass(slots=True)
 class _Lane:
     """What a stream keeps per kind within a session; counters are looked up once, as that is dear beside a frame."""
@@ -58,8 +50,8 @@ class _Lane:
     pulse: Pulse
     ticks: Counter
     frames: Counter
-    resumed: Resumed | None
-    """Until the replay is complete."""
+    replay: Replay | None
+    """Until it is complete."""
     clock_ns: int = 0
     has_ticks: bool = False
 
@@ -67,7 +59,7 @@ class _Lane:
 class StreamWriter:
     """One stream within one session of one line. All times are ns since the epoch by the caller's clock.
 
-    `resumed` says what is continued, per kind. Calls must not overlap: every method hands its frames to the publisher
+    `replays` says what is continued, per kind. Calls must not overlap: every method hands its frames to the publisher
     in order and waits where that is full.
     """
 
@@ -78,7 +70,7 @@ class StreamWriter:
         identity: SessionIdentity,
         limits: FrameLimits,
         totals: Totals,
-        resumed: Mapping[TickKind, Resumed],
+        replays: Mapping[TickKind, Replay],
         kinds: Iterable[TickKind],
     ) -> None:
         self.stream = claim.stream
@@ -94,7 +86,7 @@ class StreamWriter:
         self._lanes: dict[TickKind, _Lane] = {}
         totals.ticks[self.stream] += 0
         for kind in kinds:
-            self._open(kind, resumed.get(kind))
+            self._open(kind, replays.get(kind))
 
     @property
     def due_ns(self) -> int | None:
@@ -106,10 +98,10 @@ class StreamWriter:
         """Take ticks that arrived at `now_ns`, and publish the frames that they fill."""
         lane = self._lanes.get(ticks.kind) or self._open(ticks.kind, None)
         self._publisher_id = ticks.publisher_id
-        if lane.resumed is not None and ticks.origin == "replay":
-            ticks = self._not_on_tape(ticks, lane.resumed.on_tape)
-        if not len(ticks):
-            return
+        if lane.replay is not None and ticks.origin == "replay":
+            ticks = lane.replay.new(ticks)
+            if not len(ticks):
+                return
         if self._claim.gaps:
             for part, ended in _cut_where_gaps_end(ticks, list(self._claim.gaps.values())):
                 ts_event, ts_recv = int(part.columns["ts_event"][0]), int(part.columns["ts_recv"][0])
@@ -119,13 +111,27 @@ class StreamWriter:
         else:
             await self._take(lane, ticks, now_ns)
 
-    async def replayed(self, kind: TickKind, now_ns: int) -> None:
-        """Take note that the replay of a kind is complete; where it left out what is on the tape, there is a gap."""
+    async def replayed(self, kind: TickKind, now_ns: int) -> bool:
+        """Take note that the replay of a kind is complete; return whether it is to be trusted.
+
+        It is not where it left out what is on the tape, or holds within that what is neither there nor in a known gap:
+        a gap then begins at the end of what was on the tape.
+        """
         lane = self._lanes[kind]
-        resumed, lane.resumed = lane.resumed, None
-        if resumed is not None and (missing := len(resumed.on_tape)):
-            reason = f"count mismatch: the replay left out {missing} records that are on the tape"
-            await self.lose(Lost(self.stream, kind, WHOLE_STREAM, reason, resumed.last.ts_event), now_ns)
+        replay, lane.replay = lane.replay, None
+        if replay is None:
+            return True
+        REPEATED_TICKS.labels(self.identity.source, self.stream, kind).inc(replay.repeated)
+        begin = replay.last.ts_event
+        if replay.missing:
+            reason = f"count mismatch: the replay left out {replay.missing} records that are on the tape"
+        elif replay.stray_times is not None and not self._claim.is_known_gap(kind, *replay.stray_times):
+            reason = f"count mismatch: the replay holds {replay.strays} records that are not on the tape"
+            begin = replay.stray_times[0]
+        else:
+            return True
+        await self.lose(Lost(self.stream, kind, WHOLE_STREAM, reason, begin), now_ns)
+        return False
 
     async def lose(self, lost: Lost, now_ns: int) -> None:
         """Open a gap, after what came before it."""
@@ -156,7 +162,7 @@ class StreamWriter:
         lanes = {kind: lane for kind, lane in self._lanes.items() if clock.kinds is None or kind in clock.kinds}
         for gap in list(self._claim.gaps.values()):
             lane = lanes.get(_kind_of(gap))
-            if lane is None or lane.resumed is not None or gap.symbols != WHOLE_STREAM:
+            if lane is None or lane.replay is not None or gap.symbols != WHOLE_STREAM:
                 continue
             # A book is known again by its snapshot only.
             if lane.has_ticks or _kind_of(gap) != "mbo":
@@ -204,24 +210,15 @@ class StreamWriter:
             for kind, lane in self._lanes.items()
         ]
 
-    def _open(self, kind: TickKind, resumed: Resumed | None) -> _Lane:
+    def _open(self, kind: TickKind, replay: Replay | None) -> _Lane:
         labels = (self.identity.source, self.stream, kind)
-        resumes = None if resumed is None else Resume(resumed.last.session, resumed.last.frame)
+        resumes = None if replay is None else Resume(replay.last.session, replay.last.frame)
         framer = Framer(self.identity, self._limits, self._calendar, resumes)
         pulse = Pulse()
-        if resumed is not None:
-            pulse.published(resumed.last.ts_event)
-        lane = self._lanes[kind] = _Lane(framer, pulse, TICKS.labels(*labels), FRAMES.labels(*labels), resumed)
+        if replay is not None:
+            pulse.published(replay.last.ts_event)
+        lane = self._lanes[kind] = _Lane(framer, pulse, TICKS.labels(*labels), FRAMES.labels(*labels), replay)
         return lane
-
-    def _not_on_tape(self, ticks: Ticks, on_tape: TapeIds) -> Ticks:
-        rows = Rows(ticks.kind, ticks.publisher_id, ticks.instrument_ids, ticks.columns, ticks.undefined)
-        new = on_tape.take(rows)
-        repeated = len(ticks) - len(new)
-        if not repeated:
-            return ticks
-        REPEATED_TICKS.labels(self.identity.source, self.stream, ticks.kind).inc(repeated)
-        return replace(ticks, instrument_ids=new.instrument_ids, columns=new.columns, undefined=new.undefined)
 
     async def _take(self, lane: _Lane, ticks: Ticks, now_ns: int) -> None:
         lane.has_ticks = True
@@ -235,9 +232,7 @@ class StreamWriter:
         await self._mark_gap(replace(gap, state="bounded", ts_event_to=ts_event, ts_recv_to=ts_recv), now_ns)
 
     async def _mark_gap(self, gap: Gap, now_ns: int) -> None:
-        known = open_gaps(self._claim.gaps, gap)
-        self._claim.gaps.clear()
-        self._claim.gaps.update(known)
+        self._claim.note_gap(gap)
         await self._mark("gap", now_ns, gap.ts_event_to or gap.ts_event_from or now_ns, gap=gap)
         await self._claims.tell(
             FeedEvent(
@@ -298,7 +293,7 @@ def _kind_of(gap: Gap) -> TickKind:
 
 def _clock_is_due(lane: _Lane, watermark_ns: int) -> bool:
     # What arrived before the clock must be on the tape before it, or it would be late.
-    if len(lane.framer) or lane.resumed is not None or watermark_ns <= max(lane.pulse.ts_event, lane.clock_ns):
+    if len(lane.framer) or lane.replay is not None or watermark_ns <= max(lane.pulse.ts_event, lane.clock_ns):
         return False
     if lane.clock_ns < all_closed_ns(lane.pulse.ts_event):
         return True

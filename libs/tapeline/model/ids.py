@@ -109,23 +109,23 @@ class TapeIds:
         """Add the ids of ticks that are on the tape."""
         self._pending.append(rows.hashes()[rows.have_ids()])
 
-    def take(self, rows: Rows) -> Rows:
-        """Return those of `rows`, sent again, that are not on the tape, and use up the ids of the others.
+    def take(self, rows: Rows) -> Mask:
+        """Return which of `rows`, sent again, are not on the tape, and use up the ids of the others.
 
-        Of m identical ticks of which n are on the tape, the first n are dropped, over however many calls they come.
-        Snapshot records have no id and are never dropped.
+        Of m identical ticks of which n are on the tape, the first n are known, over however many calls they come.
+        Snapshot records have no id and are never known.
         """
         self._merge()
         new = np.ones(len(rows), dtype=bool)
         with_id = np.flatnonzero(rows.have_ids())
         if not len(with_id) or not len(self._hashes):
-            return rows
+            return new
         hashes = rows.hashes()[with_id]
         places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         known = (self._hashes[places] == hashes) & (occurrences(hashes) < self._counts[places])
         new[with_id[known]] = False
         np.subtract.at(self._counts, places[known], 1)
-        return rows.only(new)
+        return new
 
     def _merge(self) -> None:
         if not self._pending:

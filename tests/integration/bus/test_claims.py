@@ -204,7 +204,8 @@ async def test_cut_and_resume_leaves_each_record_once_on_the_tape(
     on_tape = (await read_ids(cluster, resumed, {"mbo": last - 2 * SECOND}))["mbo"]
     resent = live[live["ts_event"] >= last - 2 * SECOND]
     for frame in frames_of(resent, 700, session="second", epoch=2):
-        new = on_tape.take(Rows.of_frame(frame))
+        rows = Rows.of_frame(frame)
+        new = rows.only(on_tape.take(rows))
         if len(new):
             await publish(publisher, [replace(frame, columns=new.columns, undefined=new.undefined)])
     assert len(on_tape) == 0
@@ -228,6 +229,6 @@ async def test_what_a_fenced_producer_added_is_no_part_of_the_overlap(
     tail = await read_tail(cluster, "saved", STREAM)
     on_tape = (await read_ids(cluster, tail, {"mbo": 0}))["mbo"]
     assert len(on_tape) == 3_000
-    assert len(on_tape.take(Rows.of_frame(frames[2]))) == 1_000
+    assert on_tape.take(Rows.of_frame(frames[2])).sum() == 1_000
     for counted in (frames[0], frames[1], heirs):
-        assert len(on_tape.take(Rows.of_frame(counted))) == 0
+        assert on_tape.take(Rows.of_frame(counted)).sum() == 0

@@ -58,6 +58,42 @@ async def test_short_outages_leave_every_record_once_and_in_order(tape: SavedTap
             assert (after.frame, after.resumes) == (0, Resume(before.session, before.frame or 0))
 
 
+async def test_what_was_before_the_tape_began_is_not_taken_from_a_replay(tape: SavedTape, tmp_path: Path) -> None:
+    ticks = market(300)
+    times = ticks.columns["ts_event"]
+    begin = 100 + int(np.argmax(times[100:] != times[99:-1]))
+    vendor = Vendor(ticks, [Away(11, misses=6)], position=begin)
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    assert vendor.asked[1] is not None
+    assert vendor.asked[1].start_ns < records(ticks)[begin][1]
+    assert on_tape(tape) == records(ticks)[begin:]
+    assert gaps(tape) == []
+
+
+async def test_a_replay_with_more_than_the_tape_has_is_not_trusted(tape: SavedTape, tmp_path: Path) -> None:
+    class Forgetful(Vendor):
+        async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+            if self.sessions == 1:
+                # The records in the middle reached nobody, and nobody knew.
+                self.ticks, self.position = whole, self.position + 10
+            return await super().connect(ends)
+
+    whole = market(300)
+    holed = replace(
+        whole,
+        instrument_ids=np.delete(whole.instrument_ids, slice(50, 60)),
+        columns={name: np.delete(values, slice(50, 60)) for name, values in whole.columns.items()},
+    )
+    vendor = Forgetful(holed, [Away(100)])
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    opened, bounded = gaps(tape)
+    assert opened.reason == "count mismatch: the replay holds 10 records that are not on the tape"
+    assert opened.ts_event_from == records(whole)[50][1]
+    assert bounded.ts_event_to is not None
+    assert bounded.ts_event_to >= records(whole)[59][1]
+    assert [asked is not None for asked in vendor.asked] == [False, True, False]
+
+
 async def test_a_new_process_resumes_where_the_last_one_left(tape: SavedTape, tmp_path: Path) -> None:
     vendor = Vendor(market(500), [Away(203)])
     first = runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns, resume_overlap_s=0.02)

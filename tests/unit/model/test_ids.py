@@ -62,7 +62,8 @@ def test_a_resume_after_a_cut_loses_none_and_doubles_none(esh4: Any, seed: int) 
     for frame in frames_of(chosen[:cut], int(random.integers(100, 4_000))):
         on_tape.add(Rows.of_frame(frame))
     resent = chosen[chosen["ts_event"] >= last - 2_000_000_000]
-    new = [on_tape.take(Rows.of_frame(frame)) for frame in frames_of(resent, int(random.integers(100, 4_000)))]
+    again = [Rows.of_frame(frame) for frame in frames_of(resent, int(random.integers(100, 4_000)))]
+    new = [rows.only(on_tape.take(rows)) for rows in again]
     tape = np.concatenate([chosen["order_id"][:cut], *(rows.columns["order_id"] for rows in new)])
     assert len(tape) == len(chosen)
     everything = np.concatenate([identity(chosen[:cut]), *(_identity_of(rows, chosen) for rows in new)])
@@ -74,7 +75,8 @@ def test_records_that_were_never_delivered_are_new_even_inside_an_event(esh4: An
     delivered = np.random.default_rng(1).random(len(chosen)) > 0.1
     on_tape = TapeIds()
     on_tape.add(Rows.of_frame(frame_of(chosen[delivered], 0)))
-    new = on_tape.take(Rows.of_frame(frame_of(chosen, 0)))
+    again = Rows.of_frame(frame_of(chosen, 0))
+    new = again.only(on_tape.take(again))
     assert np.array_equal(np.sort(_identity_of(new, chosen)), np.sort(identity(chosen[~delivered])))
     assert len(on_tape) == 0
 
@@ -84,10 +86,10 @@ def test_of_identical_records_as_many_are_dropped_as_are_on_the_tape(esh4: Any) 
     on_tape = TapeIds()
     on_tape.add(Rows.of_frame(frame_of(np.repeat(one, 3), 0)))
     again = Rows.of_frame(frame_of(np.repeat(one, 2), 0))
-    assert len(on_tape.take(again)) == 0
+    assert on_tape.take(again).sum() == 0
     assert len(on_tape) == 1
-    assert len(on_tape.take(again)) == 1
-    assert len(on_tape.take(again)) == 2
+    assert on_tape.take(again).sum() == 1
+    assert on_tape.take(again).sum() == 2
 
 
 def test_an_undefined_value_is_not_zero(esh4: Any) -> None:
@@ -119,7 +121,7 @@ def test_snapshot_records_have_no_id_and_are_never_dropped(esh4: Any) -> None:
     on_tape.add(Rows.of_frame(snapshot))
     assert len(on_tape) == 0
     on_tape.add(Rows.of_frame(frame_of(live(esh4)[:10], 0)))
-    assert len(on_tape.take(Rows.of_frame(snapshot))) == 100
+    assert on_tape.take(Rows.of_frame(snapshot)).sum() == 100
 
 
 @settings(deadline=None, max_examples=60)
