@@ -11,7 +11,7 @@ from typing import Final
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.cursors import CursorWriter, FenceWatch
 from tapeline.bus.publisher import Publisher
-from tapeline.bus.tail import claim_stream, read_tail
+from tapeline.bus.tail import TailState, claim_stream, read_tail
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.source import Announcement
 from tapeline.model.columns import TickKind
@@ -21,6 +21,7 @@ from tapeline.ops.logs import get_logger
 
 EVENTS_TOPIC: Final = "md.feed-events.v1"
 _GAPS_REMEMBERED: Final = 64
+_CLAIMS_AT_ONCE: Final = 8
 
 log = get_logger("claims")
 
@@ -78,14 +79,19 @@ class Claims:
     async def claim(self, streams: Mapping[str, str], session: str, origin: Origin, now_ns: int) -> None:
         """Claim those of `streams` (stream → dataset) that are not yet held. Raises Fenced where another was faster."""
         async with self._turn:
-            for stream, dataset in streams.items():
-                if stream not in self.streams:
-                    await self._claim(stream, dataset, session, origin, now_ns)
+            new = [stream for stream in streams if stream not in self.streams]
+            for at in range(0, len(new), _CLAIMS_AT_ONCE):
+                some = new[at : at + _CLAIMS_AT_ONCE]
+                tails = await asyncio.gather(*(read_tail(self.bootstrap, self.source, stream) for stream in some))
+                if self._watch is None:
+                    self._watch = FenceWatch(self.bootstrap, self.source, min(tail.cursors_offset for tail in tails))
+                watch = self._watch
+                claims = (self._claim(tail, streams[tail.stream], watch, session, origin, now_ns) for tail in tails)
+                await asyncio.gather(*claims)
 
-    async def _claim(self, stream: str, dataset: str, session: str, origin: Origin, now_ns: int) -> None:
-        tail = await read_tail(self.bootstrap, self.source, stream)
-        if self._watch is None:
-            self._watch = FenceWatch(self.bootstrap, self.source, tail.cursors_offset)
+    async def _claim(
+        self, tail: TailState, dataset: str, watch: FenceWatch, session: str, origin: Origin, now_ns: int
+    ) -> None:
         claimed = await claim_stream(
             self.publisher,
             self.bootstrap,
@@ -97,9 +103,9 @@ class Claims:
             trading_day=calendar_of(dataset).trading_day(now_ns),
             now_ns=now_ns,
         )
-        cursors = CursorWriter(self.publisher, self._watch, claimed, overlap_s=self._overlap_s)
-        self.streams[stream] = StreamClaim(stream, dataset, claimed.epoch, cursors, dict(claimed.gaps))
-        log.info("claimed", stream=stream, epoch=claimed.epoch)
+        cursors = CursorWriter(self.publisher, watch, claimed, overlap_s=self._overlap_s)
+        self.streams[tail.stream] = StreamClaim(tail.stream, dataset, claimed.epoch, cursors, dict(claimed.gaps))
+        log.info("claimed", stream=tail.stream, epoch=claimed.epoch)
 
     def check(self) -> None:
         """Raise Fenced where another producer holds one of the streams by now."""

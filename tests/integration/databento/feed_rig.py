@@ -143,13 +143,14 @@ class FeedRig:
         await self.until(lambda: self.totals.ticks[stream] >= wanted)
 
     async def until_caught_up(self, pairs: Sequence[tuple[str, str, TickKind]]) -> None:
-        """Wait until the last record that was captured of each (schema, parent, kind) is on the tape."""
+        """Wait until the last record that was captured of each instrument of (schema, parent, kind) is on the tape."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
             frames = await asyncio.to_thread(self.tape.frames)
-            if all(self._has_last(frames, *pair) for pair in pairs):
+            behind = {pair: late for pair in pairs if (late := self._behind(frames, *pair))}
+            if not behind:
                 return
-            assert time.monotonic() < deadline, "the tape never caught up"
+            assert time.monotonic() < deadline, f"the tape never caught up: {behind}"
             await asyncio.sleep(0.2)
 
     def compare(self, schema: str, parent: str, kind: TickKind) -> Compared:
@@ -158,13 +159,18 @@ class FeedRig:
         since = min((first for frame in frames if (first := _first_recv(frame)) is not None), default=0)
         return compare(list(self.vendor.select(schema, self._ids(parent), 0, None, "ts_recv")), frames, kind, since)
 
-    def _has_last(self, frames: list[TickFrame], schema: str, parent: str, kind: TickKind) -> bool:
-        last = 0
+    def _behind(self, frames: list[TickFrame], schema: str, parent: str, kind: TickKind) -> list[int]:
+        """Return the instruments whose last record is not on the tape."""
+        captured: dict[int, int] = {}
         for records in self.vendor.select(schema, self._ids(parent), 0, None, "ts_recv"):
-            last = int(records["ts_recv"].astype(np.int64)[-1])
-        stream = f"{DATASET}/{parent}"
-        of_stream = [frame for frame in frames if frame.stream == stream and frame.kind == kind]
-        return bool(of_stream) and int(of_stream[-1].ts_recv()[-1]) >= last
+            captured.update(zip(records["instrument_id"].tolist(), records["ts_recv"].tolist(), strict=True))
+        there: dict[int, int] = {}
+        for frame in frames:
+            if (frame.stream, frame.kind) == (f"{DATASET}/{parent}", kind):
+                ids = np.asarray(frame.instrument_ids)[frame.columns["symbol"]]
+                there.update(zip(ids.tolist(), frame.ts_recv().tolist(), strict=True))
+        began = min(there.values(), default=0)
+        return [number for number, at in captured.items() if began <= at != there.get(number)]
 
     def listed(self, parent: str) -> list[Listing]:
         """Return the instruments of a parent."""

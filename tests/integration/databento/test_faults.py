@@ -55,7 +55,7 @@ async def test_a_fault_that_heals_costs_no_record(
         async with rig.producing() as runner:
             await rig.until_ticks(SNAPSHOT + 2_000)
             rig.gateway.faults.start(fault, **parameters)
-            if fault == "refuse":
+            if fault == "refuse" or parameters.get("stage") == "connection":
                 rig.gateway.faults.start("fin")
             await rig.until(lambda: not rig.gateway.faults.active())
             await healed(rig)
@@ -168,7 +168,7 @@ async def test_options_by_their_parents_resume_as_well(bootstrap_servers: str, n
     parents = [f"Q{week}{day}.OPT" for week in range(1, 6) for day in "ABCD"] + [
         f"QN{week}.OPT" for week in range(1, 6)
     ]
-    names = ",".join(["NQ.OPT", *parents])
+    names = ",".join(["NQ.OPT", "QNE.OPT", *parents])
     options = OptionSettings(quotes_per_s=2_000.0, trades_per_s=40.0)
     subscriptions = f"mbp-1={names}; trades={names}; statistics={names}; mbo={FUTURES}"
     async with feed_rig(
