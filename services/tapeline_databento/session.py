@@ -36,6 +36,7 @@ from tapeline_databento.watching import StallWatch, TradingStatus
 SOURCE: Final = "databento"
 _CLOCK_EVERY_NS: Final = 250_000_000
 _LOOK_EVERY_S: Final = 1.0
+_MOST_SHOWN: Final = 5
 _WHOLE_STREAM: Final = ("*",)
 
 log = get_logger("databento")
@@ -199,7 +200,9 @@ class LiveSession:
             for message in system_messages(other.records):
                 yield from self._notice(feed, message)
         elif other.rtype == RTYPE_ERROR:
-            for message in error_messages(other.records):
+            messages = error_messages(other.records)
+            self._note_unresolved([each for each in messages if each.code == Fault.SYMBOL_RESOLUTION_FAILED])
+            for message in messages:
                 yield from self._fault(message)
         elif other.rtype == RTYPE_DEFINITION:
             self._knowledge.metering.count("definition", len(other.records))
@@ -233,19 +236,25 @@ class LiveSession:
         end = ending(message, self._plan.name)
         if end is not None:
             raise end
-        log.warning("gateway error", line=self._plan.name, code=message.code, said=message.text)
-        if message.code == Fault.SYMBOL_RESOLUTION_FAILED:
-            UNRESOLVED_SYMBOLS.labels(SOURCE, self._plan.name).inc()
-            self._unresolved += 1
-            if self._unresolved >= len(self._plan.subscriptions):
-                raise Refused(
-                    f"{self._plan.name}: the gateway knows none of the symbols that were asked for: {message.text};"
-                    " check TAPELINE_DATABENTO_SUBSCRIPTIONS"
-                )
-        elif message.code == Fault.SKIPPED_RECORDS:
+        if message.code == Fault.SKIPPED_RECORDS:
+            log.warning("records were skipped", line=self._plan.name, said=message.text)
             schema = schema_in(message.text)
             for stream, kind in self._plan.pairs_of(SKIPPED_WHEN_SLOW if schema is None else (schema,)):
                 yield Lost(stream, kind, _WHOLE_STREAM, f"records skipped: {message.text}")
+
+    def _note_unresolved(self, messages: list[Message]) -> None:
+        """Go on without symbols that the gateway does not know; where it knows none, no retry helps."""
+        if not messages:
+            return
+        UNRESOLVED_SYMBOLS.labels(SOURCE, self._plan.name).inc(len(messages))
+        said = [message.text for message in messages]
+        log.warning("symbols are not known", line=self._plan.name, count=len(said), said=said[:_MOST_SHOWN])
+        self._unresolved += len(said)
+        if self._unresolved >= len(self._plan.subscriptions):
+            raise Refused(
+                f"{self._plan.name}: the gateway knows none of the symbols that were asked for: {said[0]}; check"
+                " TAPELINE_DATABENTO_SUBSCRIPTIONS"
+            )
 
     # -- once a second -----------------------------------------------------------------------------------------------
 
