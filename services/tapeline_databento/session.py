@@ -6,12 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Final
 
 from tapeline.errors import BadData, Refused
 from tapeline.feed.calendar import calendar_of
-from tapeline.feed.contracts import Contracts, announcement
+from tapeline.feed.contracts import announcement
 from tapeline.feed.dbn_decoder import DbnBatch, Decoded, OtherRecords
 from tapeline.feed.dbn_records import RTYPE_DEFINITION, RTYPE_ERROR, RTYPE_SYMBOL_MAPPING, RTYPE_SYSTEM
 from tapeline.feed.source import Item, Lost, Pair, Replayed, VendorClock
@@ -24,14 +23,14 @@ from tapeline_databento.books import Doubt
 from tapeline_databento.client import GatewayProtocol
 from tapeline_databento.errors import BooksLost, ReplayAgedOut, Silent, Undecodable
 from tapeline_databento.hours import Hours
+from tapeline_databento.knowledge import Knowledge, Lessons
 from tapeline_databento.merging import Merged
 from tapeline_databento.messages import Fault, Message, Notice, ending, error_messages, schema_in, system_messages
-from tapeline_databento.metering import Metering, Unmetered
-from tapeline_databento.normalize import InstrumentClasses, Normalizer, since
+from tapeline_databento.normalize import Normalizer, since
 from tapeline_databento.plan import LinePlan
 from tapeline_databento.settings import DatabentoSettings
 from tapeline_databento.subscriptions import SKIPPED_WHEN_SLOW
-from tapeline_databento.watching import StallWatch, TradingStatus
+from tapeline_databento.watching import StallWatch
 
 SOURCE: Final = "databento"
 _CLOCK_EVERY_NS: Final = 250_000_000
@@ -40,26 +39,6 @@ _MOST_SHOWN: Final = 5
 _WHOLE_STREAM: Final = ("*",)
 
 log = get_logger("databento")
-
-
-@dataclass(slots=True)
-class Knowledge:
-    """What the lines of a source tell each other."""
-
-    classes: InstrumentClasses
-    contracts: Contracts
-    status: TradingStatus = field(default_factory=TradingStatus)
-    metering: Metering = field(default_factory=Unmetered)
-
-
-@dataclass(slots=True)
-class Lessons:
-    """What a line's next session must heed."""
-
-    without_replay: bool = False
-    """The replay was refused as too old."""
-    orders_anew: bool = False
-    """Some book is not known: a replay of orders would not tell it."""
 
 
 class LiveSession:

@@ -17,10 +17,11 @@ from tapeline.model.frames import Origin
 from tapeline.ops.logs import get_logger
 from tapeline_databento.client import GatewayProtocol, connect
 from tapeline_databento.hours import Hours
+from tapeline_databento.knowledge import Knowledge, Lessons
 from tapeline_databento.metering import live_metering
 from tapeline_databento.normalize import InstrumentClasses
 from tapeline_databento.plan import LinePlan, plan_lines, quoted_parents
-from tapeline_databento.session import SOURCE, Knowledge, Lessons, LiveSession
+from tapeline_databento.session import SOURCE, LiveSession
 from tapeline_databento.settings import DatabentoSettings
 
 _LONGEST_WAIT_S: Final = 60.0
