@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -32,7 +32,6 @@ class _Cursor:
     wants: tuple[Want, ...] = ()
     is_replaying: bool = False
     to_lose: int = 0
-    last_key: np.uint64 = field(default_factory=np.uint64)
     held: tuple[Array, Keys] | None = None
     """What was read from `position` on and not taken yet."""
 
@@ -142,8 +141,8 @@ class TapeReader:
             most = max(1, READ_BYTES // record_of(cursor.schema).itemsize)
             end = min(self._tape.end(cursor.schema), cursor.position + most)
             records = self._tape.read(cursor.schema, cursor.position, end)
-            keys = np.maximum.accumulate(capture_times(records).view(np.uint64))
-            cursor.held = records, np.maximum(keys, cursor.last_key)
+            # Kept from falling, so that no schema is merged out of its own order.
+            cursor.held = records, np.maximum.accumulate(capture_times(records).view(np.uint64))
         return cursor.held
 
     def _take(self, cursor: _Cursor, records: Array, keys: Keys, spans: list[Span]) -> tuple[Array, Keys]:
@@ -151,7 +150,7 @@ class TapeReader:
         begin, end = cursor.position, cursor.position + len(records)
         if begin == end:
             return records, keys
-        cursor.position, cursor.last_key = end, keys[-1]
+        cursor.position = end
         self._bad_books.mark(cursor.schema, records, begin)
         mask = wanted(cursor.wants, records, begin)
         lost = self._lose(cursor, np.arange(len(records)) if mask is None else np.flatnonzero(mask))

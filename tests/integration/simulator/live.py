@@ -65,6 +65,8 @@ class Client(DatabentoLiveProtocol):
     def __init__(self, key: str = KEY, dataset: str = DATASET, **options: Any) -> None:
         super().__init__(key, dataset, **options)
         self.records: list[Any] = []
+        self.lost: Exception | None = None
+        """How the connection ended, whatever was told before."""
         self._came = asyncio.Event()
         self.disconnected.add_done_callback(lambda future: future.exception())
 
@@ -73,6 +75,7 @@ class Client(DatabentoLiveProtocol):
         self._came.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
         super().connection_lost(exc)
         self._came.set()
 

@@ -155,6 +155,18 @@ async def test_a_subscription_that_makes_no_sense_ends_the_session_with_error_5(
         assert gateway.sessions[0].ended == "fin"
 
 
+async def test_the_last_words_arrive_even_where_the_client_talks_on(tmp_path: Path) -> None:
+    """What the gateway leaves unread would turn its FIN into an RST, and that takes the error record with it."""
+    async with serving(small_tape(tmp_path)) as gateway:
+        client = await authenticated(gateway)
+        async with asyncio.timeout(DEADLINE_S):
+            while not client.disconnected.done():
+                client.transport.write(b"hello\n" * 1_000)
+                await asyncio.sleep(0)
+        assert [code for code, _ in client.errors] == [5]
+        assert client.lost is None
+
+
 async def test_a_subscription_during_the_session_is_live_from_then_on_and_has_no_replay(tmp_path: Path) -> None:
     tape = small_tape(tmp_path)
     async with serving(tape) as gateway:
@@ -175,15 +187,17 @@ async def test_instruments_listed_during_the_day_are_mapped_and_sent_where_a_par
     tape = small_tape(tmp_path)
     async with serving(tape) as gateway:
         client = await started(gateway, {"schema": "mbo"})
-        await client.until(lambda: len(client.of(dbn.SymbolMappingMsg)) == 2)
+        records = minute_of("mbo", 600, 7)
+        records["instrument_id"] = (1, 4, 2, 3, 4, 1, 4)
+        tape.append("mbo", records[:3])
+        await client.until(lambda: len(client.of(dbn.MBOMsg)) == 2)
         tape.listings.add(listing(4, "NQM7"))
-        new = minute_of("mbo", 600, 4)
-        new["instrument_id"] = (3, 4, 1, 4)
-        tape.append("mbo", new)
-        await client.until(lambda: len(client.of(dbn.MBOMsg)) == 3)
-        assert [
-            record.instrument_id for record in client.records if isinstance(record, dbn.SymbolMappingMsg | dbn.MBOMsg)
-        ] == [1, 2, 4, 4, 1, 4]
+        tape.append("mbo", records[3:])
+        await client.until(lambda: len(client.of(dbn.MBOMsg)) == 5)
+        told = [each.instrument_id for each in client.records if isinstance(each, dbn.SymbolMappingMsg | dbn.MBOMsg)]
+        assert told == [1, 2, 1, 2, 4, 4, 1, 4]
+        (session,) = gateway.sessions
+        await eventually(lambda: session.ledger.counts() == {"mbo": {1: 2, 2: 1, 4: 2}})
 
 
 async def test_two_subscriptions_to_the_same_records_get_them_once(tmp_path: Path) -> None:
