@@ -7,28 +7,36 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import aiohttp
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.log import Log
 from tapeline.bus.topics import apply_topics, load_topics
 from tapeline.errors import Retryable
+from tapeline.model.events import FeedEvent, decode_event
 from tapeline_cli.board import Board
+from tapeline_cli.feed_log import FeedLog
 from tapeline_cli.local_broker import LocalBroker, any_free_port, state_folder
 from tapeline_cli.supervisor import Child, Supervisor, failure
 
 _NAMESPACE: Final = "demo"
-_STREAM: Final = "TAPELINE.SIM/NQ.FUT"
+_DATASET: Final = "TAPELINE.SIM"
+"""No exchange's, so that nobody takes the ticks for real ones, and the market is open whenever the demo runs."""
+_KEY: Final = "db-simulated0simulated0simulated"
+"""What the simulated gateway takes where it is given no key; it opens nothing else."""
+_FAULTS: Final[Mapping[str, dict[str, Any]]] = {"disconnect": {"name": "outage", "seconds": 3.0}}
+_FAULT_AFTER_S: Final = 4.0
+_EVENT_LINES: Final = 8
 _READY_TIMEOUT_S: Final = 120.0
 _POLL_S: Final = 0.1
 _TABLE_EVERY_S: Final = 0.25
@@ -41,31 +49,49 @@ def demo(
         float | None, typer.Option(envvar="DEMO_SECONDS", help="End after so many seconds; default: at Ctrl-C.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
+    fault: Annotated[
+        str, typer.Option(envvar="FAULT", help="Let something go wrong after a while: disconnect.", show_default=False)
+    ] = "",
 ) -> None:
-    """Show live pressure of a synthetic market on this machine."""
+    """Show live pressure of a synthetic market on this machine, through a simulated Databento gateway."""
     if seconds is not None and seconds <= 0:
         raise typer.BadParameter("must be above 0", param_hint="DEMO_SECONDS")
+    if fault and fault not in _FAULTS:
+        raise typer.BadParameter(f"must be one of {', '.join(_FAULTS)}, is {fault!r}", param_hint="FAULT")
     os.environ.setdefault("TAPELINE_NAMESPACE", _NAMESPACE)
     os.environ.setdefault("TAPELINE_PROFILE", "demo")
     with _broker():
         apply_topics(bootstrap_servers(), load_topics().values())
-        asyncio.run(_run(seconds, seed))
+        asyncio.run(_run(seconds, seed, fault))
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the demo saw of the pressure topic. Latencies are from the frame that closed a window to its row, ms."""
+    """What the demo saw of the topics. Latencies are from the frame that closed a window to its row, ms."""
 
     rows: int = 0
     latencies_ms: list[float] = field(default_factory=list)
+    feed: FeedLog = field(default_factory=FeedLog)
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENT_LINES))
+    """The newest of what happened to the feed."""
+    untold: deque[str] = field(default_factory=deque)
+    """What was not shown yet."""
+
+    def take(self, event: FeedEvent) -> None:
+        """Take a feed event."""
+        line = self.feed.take(event)
+        if line is not None:
+            self.lines.append(line)
+            self.untold.append(line)
 
     def summary(self) -> str:
-        """Return rows and latency as text."""
+        """Return ticks, rows and latency as text."""
         if not self.latencies_ms:
-            return f"{self.rows:,} rows"
+            return f"{self.feed.ticks:,} ticks, {self.rows:,} rows"
         ordered = sorted(self.latencies_ms)
         p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99))
-        return f"{self.rows:,} rows, from tick to row p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        latency = f"from tick to row p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        return f"{self.feed.ticks:,} ticks, {self.rows:,} rows, {latency}"
 
 
 @contextmanager
@@ -86,7 +112,7 @@ def _broker() -> Iterator[None]:
             broker.stop()
 
 
-async def _run(seconds: float | None, seed: int) -> None:
+async def _run(seconds: float | None, seed: int, fault: str) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -101,35 +127,69 @@ async def _run(seconds: float | None, seed: int) -> None:
         )
         _say("starts the processor (the first start compiles its kernels)")
         await _ready(processor, health, stop)
-        _say("starts the market")
-        replay = await _start_market(supervisor, seed)
         watching = asyncio.create_task(asyncio.to_thread(_watch, stop, seen, board))
+        _say("starts the market, the gateway before it, and the producer")
+        control = await _start_market(supervisor, seed, stop)
         ended = asyncio.create_task(supervisor.first_end())
         await _first_row(seen, stop, ended, watching)
         _say("the market is open; Ctrl-C ends it" if seconds is None else f"the market is open for {seconds:g} s")
+        breaking = asyncio.create_task(_break(control, fault))
         await _show(stop, ended, watching, board, seen, seconds)
+        breaking.cancel()
         stop.set()
         await watching
         if ended.done():
             raise failure(ended.result())
         ended.cancel()
-    _say(_published(replay) + seen.summary())
+    _say(f"{seen.feed.summary()}")
+    _say(seen.summary())
 
 
-async def _start_market(supervisor: Supervisor, seed: int) -> Child:
-    reading, writing = os.pipe()
+async def _start_market(supervisor: Supervisor, seed: int, stop: asyncio.Event) -> str:
+    """Start the gateway and the producer; return the address of the gateway's control API."""
+    told = state_folder() / "demo" / "market.json"
+    gateway = [sys.executable, "-m", "tapeline_cli", "simulate", "databento"]
+    report = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
-        tapeline = [sys.executable, "-m", "tapeline_cli"]
-        report = os.open(state_folder() / "demo" / "replay.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        replay = await supervisor.start(
-            "replay", [*tapeline, "replay", "-", "--stream", _STREAM, "--json"], {}, stdin=reading, stdout=report
+        market = await supervisor.start(
+            "market",
+            [*gateway, "--port", "0", "--control-port", "0", "--dataset", _DATASET, "--seed", str(seed), "--json"],
+            {},
+            stdout=report,
         )
-        os.close(report)
-        await supervisor.start("market", [*tapeline, "simulate", "market", "--seed", str(seed)], {}, stdout=writing)
     finally:
-        os.close(reading)
-        os.close(writing)
-    return replay
+        os.close(report)
+    deadline_s = time.monotonic() + _READY_TIMEOUT_S
+    while not (line := told.read_bytes()).endswith(b"\n"):
+        if market.process.returncode is not None:
+            raise failure(market)
+        if stop.is_set() or time.monotonic() > deadline_s:
+            raise Retryable(f"the market did not open within {_READY_TIMEOUT_S:g} s; see {market.log}")
+        await asyncio.sleep(_POLL_S)
+    addresses = orjson.loads(line)
+    await supervisor.start(
+        "producer",
+        [sys.executable, "-m", "tapeline_databento"],
+        {
+            "TAPELINE_DATABENTO_API_KEY": _KEY,
+            "TAPELINE_DATABENTO_DATASET": _DATASET,
+            "TAPELINE_DATABENTO_GATEWAY": addresses["gateway"],
+            "TAPELINE_DATABENTO_PORT": str(addresses["port"]),
+            "TAPELINE_DATABENTO_HEALTH_PORT": "0",
+        },
+    )
+    return f"http://{addresses['gateway']}:{addresses['control_port']}"
+
+
+async def _break(control: str, fault: str) -> None:
+    """Let the fault happen once the market has been open for a while."""
+    if not fault:
+        return
+    await asyncio.sleep(_FAULT_AFTER_S)
+    document = _FAULTS[fault]
+    _say(f"fault {document['name']} for {document['seconds']:g} s")
+    async with aiohttp.ClientSession() as http, http.post(f"{control}/faults", json=document) as answer:
+        answer.raise_for_status()
 
 
 async def _ready(processor: Child, health: str, stop: asyncio.Event) -> None:
@@ -180,19 +240,29 @@ async def _show(
 @asynccontextmanager
 async def _display(console: Console, board: Board, seen: Seen) -> AsyncIterator[Callable[[], None]]:
     if not console.is_terminal:
-        yield lambda: _say(seen.summary())
+        yield lambda: _tell(seen)
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda: live.update(board.table("bid/ask pressure"), refresh=True)
+        yield lambda: live.update(Group(board.table("bid/ask pressure"), "\n".join(seen.lines)), refresh=True)
+
+
+def _tell(seen: Seen) -> None:
+    while seen.untold:
+        _say(seen.untold.popleft())
+    _say(seen.summary())
 
 
 def _watch(stop: asyncio.Event, seen: Seen, board: Board) -> None:
-    topic = namespaced("md.pressure.v1")
+    rows, events = namespaced("md.pressure.v1"), namespaced("md.feed-events.v1")
     with Log(bootstrap_servers(), "tapeline-demo") as log:
-        log.assign({(topic, partition): log.bounds(topic, partition)[1] for partition in range(log.partitions(topic))})
+        places = [(topic, partition) for topic in (rows, events) for partition in range(log.partitions(topic))]
+        log.assign({place: log.bounds(*place)[1] for place in places})
         while not stop.is_set():
             for message in log.fetch(0.1):
                 if message.error() is not None:
+                    continue
+                if message.topic() == events:
+                    seen.take(decode_event(message.value() or b""))
                     continue
                 now_ns = time.time_ns()
                 document = orjson.loads(message.value() or b"")
@@ -202,15 +272,6 @@ def _watch(stop: asyncio.Event, seen: Seen, board: Board) -> None:
                 opened = dict(message.headers() or ()).get("opened")
                 if opened and len(seen.latencies_ms) < _MOST_LATENCIES:
                     seen.latencies_ms.append((now_ns - int(opened)) / 1e6)
-
-
-def _published(replay: Child) -> str:
-    path = Path(replay.log).with_name("replay.json")
-    lines = path.read_bytes().splitlines()
-    if not lines:
-        return ""
-    report = orjson.loads(lines[-1])
-    return f"{report['ticks']:,} ticks in {report['frames']:,} frames, "
 
 
 def _say(text: str) -> None:

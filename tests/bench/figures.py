@@ -38,6 +38,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "against_quixstreams_simple": Target(None, 0, "×"),
     "share_of_raw_limit": Target("≥", 0.6, "1"),
     "databento_records_per_s": Target("≥", 1_000_000, "records/s"),
+    "first_tick_after_outage_ms": Target("≤", 1_000, "ms"),
     "kernel_ns_per_tick": Target("≤", 60, "ns"),
     "tick_to_row_p99_ms": Target("≤", 20, "ms"),
     "rss_mb": Target("≤", 250, "MB"),

@@ -24,6 +24,7 @@ import databento_live
 import end_to_end
 import kernel
 import latency
+import outage
 import per_message
 import ticks_file
 from broker import Broker, any_broker
@@ -49,13 +50,28 @@ class Size:
     live_s: float
     kernel_passes: int
     live_records: int
+    outages_s: tuple[float, ...]
     warms_broker: bool
 
 
 FULL = Size(
-    ticks=10_000_000, messages=60_000, live_s=20.0, kernel_passes=50, live_records=10_000_000, warms_broker=True
+    ticks=10_000_000,
+    messages=60_000,
+    live_s=20.0,
+    kernel_passes=50,
+    live_records=10_000_000,
+    outages_s=(1.0, 1.0, 1.0, 30.0),
+    warms_broker=True,
 )
-QUICK = Size(ticks=500_000, messages=10_000, live_s=4.0, kernel_passes=5, live_records=1_000_000, warms_broker=False)
+QUICK = Size(
+    ticks=500_000,
+    messages=10_000,
+    live_s=4.0,
+    kernel_passes=5,
+    live_records=1_000_000,
+    outages_s=(1.0,),
+    warms_broker=False,
+)
 
 
 @dataclass(slots=True)
@@ -69,6 +85,7 @@ class Measured:
     kernel_ns: list[float] = field(default_factory=list)
     latency: list[latency.Latency] = field(default_factory=list)
     databento: list[databento_live.LiveFeed] = field(default_factory=list)
+    outages: list[outage.Outage] = field(default_factory=list)
 
 
 async def measure(
@@ -116,6 +133,11 @@ async def measure(
             say(
                 run, runs, f"Databento, live: {feed.records_per_s:,.0f} records/s, CPU ns per record: {feed.cpu_ns:.0f}"
             )
+        if "first_tick_after_outage_ms" in names:
+            seen_outages = await outage.measure(broker, size.outages_s)
+            measured.outages += seen_outages
+            told = ", ".join(f"{each.first_tick_ms:.0f} ms after {each.seconds:g} s" for each in seen_outages)
+            say(run, runs, f"first live tick after outages: {told}")
     return measured
 
 
@@ -151,6 +173,14 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
         cpu_ns, mb = (median(getattr(run, name) for run in measured.databento) for name in ("cpu_ns", "growth_mb"))
         costs = f"{cpu_ns:.0f} ns of CPU each, {mb:+.1f} MB"
         add("databento_records_per_s", median(rates), 0, f"{size.live_records:,} MBO records into frames: {costs}")
+    if measured.outages:
+        brief = sorted(each.first_tick_ms for each in measured.outages if each.seconds <= 1.0)
+        long = [each for each in measured.outages if each.seconds > 1.0]
+        beside = f"; after {long[0].seconds:g} s: {median(each.first_tick_ms for each in long):.0f} ms" if long else ""
+        says = (
+            f"largest of {len(brief)} outages of 1 s, from its end to the tape; median {median(brief):.0f} ms{beside}"
+        )
+        add("first_tick_after_outage_ms", brief[-1], 0, says)
     if measured.kernel_ns:
         add("kernel_ns_per_tick", median(measured.kernel_ns), 1, f"{file.says}, one core")
     if measured.latency:
