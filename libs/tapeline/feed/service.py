@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import sys
 from collections.abc import Mapping
 
 from tapeline.bus.bootstrap import bootstrap_servers
-from tapeline.errors import BrokerUnavailable, DeliveryFailed
+from tapeline.errors import BrokerUnavailable, DeliveryFailed, TapelineError
 from tapeline.feed.backoff import Backoff
 from tapeline.feed.runner import Runner
 from tapeline.feed.source import FeedSettings, Source
 from tapeline.feed.writer import Totals
 from tapeline.ops.health import HealthEndpoint
-from tapeline.ops.logs import get_logger
+from tapeline.ops.logs import configure_logs, get_logger
 from tapeline.ops.memory import keep_freed_memory
 
 log = get_logger("service")
+
+
+def main(source_class: type[Source]) -> int:
+    """Run a source as a process of its own, set up by the environment; return the exit code."""
+    try:
+        configure_logs(source_class.name)
+        settings = source_class.settings_class.load()
+        asyncio.run(serve(source_class(settings), settings, Totals()))
+    except TapelineError as error:
+        sys.stderr.write(f"tapeline-{source_class.name}: {error}\n")
+        return error.exit_code
+    return 0
 
 
 async def serve(source: Source, settings: FeedSettings, totals: Totals) -> None:
