@@ -42,6 +42,7 @@ async def test_a_key_that_is_known_is_let_in_and_sessions_have_ids(tmp_path: Pat
     [
         ({"key": "db-" + "x" * 29}, "Authentication failed"),
         ({"key": KEY[:-5] + "aaaaa"}, "Authentication failed"),
+        ({"key": "db-xxx" + KEY[6:]}, "Authentication failed"),
         ({"dataset": "XNAS.ITCH"}, "A live data license is required to access XNAS.ITCH."),
         ({"heartbeat_interval_s": 4}, "heartbeat_interval_s must be between 5 and 1800"),
         ({"heartbeat_interval_s": 1801}, "heartbeat_interval_s must be between 5 and 1800"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeline.feed.dbn_records import MBO_RECORD
@@ -61,6 +61,7 @@ def plain(events: Events) -> list[tuple[int, int, int, int]]:
 
 
 @given(EVENTS, st.integers(1, 40))
+@example([("A", 1, 1, 1, 3), ("A", 1, 2, 1, 1), ("C", 1, 1, 1, 1), ("M", 1, 1, 1, 3)], 40)
 def test_what_rests_does_not_depend_on_the_cuts(events: Events, cut: int) -> None:
     # An order that was cancelled whole is gone, in whichever run its record lies.
     resting = np.empty(0, dtype=MBO_RECORD)

@@ -8,7 +8,7 @@ import databento as db
 import databento_dbn as dbn
 import numpy as np
 import pytest
-from tests.unit.simulator.databento.records import SECOND, START
+from tests.unit.simulator.databento.records import SECOND, START, records_of
 
 from tapeline.errors import BadData, Misconfigured
 from tapeline_simulator.databento.files import FOR_EVER_NS, load_files
@@ -133,6 +133,18 @@ def test_ts_out_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(head + (bytes([16]) + plain[1:] + (START + SECOND).to_bytes(8, "little")) * 3)
     tape = loaded(tmp_path, path)
     assert tape.read("mbo", 0, 3).tobytes() == plain * 3
+
+
+def test_a_time_that_is_not_defined_stays_so(tmp_path: Path) -> None:
+    records = records_of("statistics", [START, -1])
+    records["ts_ref"] = (-1, START)
+    head = bytes(dbn.Metadata("GLBX.MDP3", START, None, dbn.SType("instrument_id"), None, version=3))
+    path = tmp_path / "statistics.dbn"
+    path.write_bytes(head + records.tobytes())
+    tape = loaded(tmp_path, path, shift_to_ns=START + 100 + SECOND)
+    moved = tape.read("statistics", 0, 2)
+    assert moved["ts_event"].tolist() == [START + SECOND, -1]
+    assert moved["ts_ref"].tolist() == [-1, START + SECOND]
 
 
 def test_bad_files_are_named_with_the_rule(tmp_path: Path, real_data: Path) -> None:
