@@ -24,6 +24,13 @@ class Feed:
     doubt: Doubt | None = None
     has_begun: bool = True
     """Whether its snapshot has begun; what comes before that belongs to nobody."""
+    is_left: bool = False
+    """Whether another connection has taken its place."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether orders came after its book's snapshot: before that, a replay would repeat what the snapshot holds."""
+        return self.doubt is None or self.books.last_good(self.doubt.instrument_id) is not None
 
     def sift(self, ticks: Ticks) -> tuple[Ticks, list[Doubt]]:
         """Return what may be published of some orders, and the books that became doubtful."""
@@ -72,9 +79,9 @@ class BookSessions:
         self._feeds: list[Feed] = []
 
     @property
-    def all_begun(self) -> bool:
-        """Whether every doubtful book was told anew."""
-        return all(feed.has_begun for feed in self._feeds)
+    def all_told(self) -> bool:
+        """Whether every doubtful book was told anew, and has gone on since."""
+        return all(feed.is_told for feed in self._feeds if not feed.is_left)
 
     async def mend(self, doubt: Doubt, of: Feed, merged: Merged[Feed, list[Decoded] | Ended]) -> None:
         """Let `merged` bring a book anew that became doubtful on the connection `of`.
@@ -88,7 +95,7 @@ class BookSessions:
             )
         if of.doubt is not None:
             await merged.remove(of)
-            of.has_begun = True
+            of.is_left = True
         normalizer = Normalizer(self._dataset, {"mbo": {doubt.symbol: doubt.stream}}, self._classes)
         feed = Feed(normalizer, doubt=doubt, has_begun=False)
         self._feeds.append(feed)

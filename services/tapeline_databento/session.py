@@ -109,10 +109,14 @@ class LiveSession:
             self._lessons.orders_anew = True
             raise
         finally:
-            self._lessons.orders_anew |= not self._books.all_begun
+            self._lessons.orders_anew |= not self._books.all_told
             await merged.close()
-            self._protocol.transport.abort()
+            self.close()
             await asyncio.to_thread(self._knowledge.metering.keep)
+
+    def close(self) -> None:
+        """Leave the gateway, whether items were taken or not."""
+        self._protocol.transport.abort()
 
     def _items_of(self, feed: Feed, coming: list[Decoded] | Ended) -> Iterator[Item]:
         if isinstance(coming, Ended):

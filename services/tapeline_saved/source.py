@@ -120,6 +120,9 @@ class SavedPass:
                 else:
                     yield ticks
 
+    def close(self) -> None:
+        """Do nothing: files are open only while items are taken."""
+
     def _read(self) -> Iterator[Ticks]:
         if self._standard_input is not None:
             yield from self._ticks(self._standard_input)

@@ -133,7 +133,11 @@ class LineRunner:
         reading = asyncio.create_task(self._read_ids(ends))
         try:
             session = await self.line.connect(ends)
-            replays = await reading
+            try:
+                replays = await reading
+            except BaseException:
+                session.close()
+                raise
         finally:
             reading.cancel()
         return session, {pair: replay for pair, replay in replays.items() if pair in session.resumes}, outage
@@ -154,12 +158,16 @@ class LineRunner:
             if heard_ns is None:
                 continue
             now_ns = self._clock_ns()
-            outage_ns = calendar_of(dataset).open_ns(min(heard_ns, now_ns), now_ns)
+            heard_ns, calendar = min(heard_ns, now_ns), calendar_of(dataset)
+            outage_ns = calendar.open_ns(heard_ns, now_ns)
+            aged_ns = calendar.open_ns(heard_ns, max(heard_ns, now_ns - self._limits.window_ns))
             longest_ns = max(longest_ns, outage_ns)
             for kind in kinds:
                 if (stream, kind) in self._distrusted:
                     continue
-                end = tape_end(tail.kinds.get(kind), outage_ns=outage_ns, now_ns=now_ns, limits=self._limits)
+                end = tape_end(
+                    tail.kinds.get(kind), outage_ns=outage_ns, aged_ns=aged_ns, now_ns=now_ns, limits=self._limits
+                )
                 if end is not None:
                     ends[stream, kind] = end
         return ends, f"nothing was received for {longest_ns / 1e9:,.1f} s of open market"
@@ -174,14 +182,17 @@ class LineRunner:
         return replays
 
     async def _deliver(self, session: Session, replays: dict[Pair, Replay], outage: str, name: str) -> None:
-        await self._begin(replays, outage, name)
         try:
+            await self._begin(replays, outage, name)
             async with aclosing(self._each(session.items())) as items:
                 async for item in items:
                     await self._take(item)
         except Exception as error:
             await self._end(complete=False, reason=_words(error))
             raise
+        finally:
+            # Items that nobody began to take could not do it.
+            session.close()
         complete = not self._stopped.done()
         await self._end(complete=complete, reason="end of data" if complete else self._stopped.result())
 
@@ -211,7 +222,7 @@ class LineRunner:
             return
         last = claim.cursors.delivered.kinds.get(kind)
         is_open = any(gap.symbols == WHOLE_STREAM and kind in gap.kinds for gap in claim.gaps.values())
-        if last is None or last.ts_event is None or is_open:
+        if last is None or is_open:
             return
         lost = Lost(claim.stream, kind, WHOLE_STREAM, f"{outage}, and it was not replayed", last.ts_event)
         await writer.lose(lost, self._clock_ns())

@@ -30,13 +30,15 @@ class TapeEnd:
     """Venue time from which on records are asked for again, that one included."""
 
 
-def tape_end(last: LastFrame | None, *, outage_ns: int, now_ns: int, limits: ResumeLimits) -> TapeEnd | None:
+def tape_end(
+    last: LastFrame | None, *, outage_ns: int, aged_ns: int, now_ns: int, limits: ResumeLimits
+) -> TapeEnd | None:
     """Return from where a pair that ends with `last` is resumed after an outage; None: it begins anew.
 
-    A pair that had been quiet for longer than the vendor's window starts at the window's begin: it lost nothing before
-    the outage, which is the shorter one of the two.
+    `aged_ns` is how much of the outage the vendor replays no more: over a weekend it may be all of a short one. A pair
+    that was quiet for longer than the vendor's window starts at the window's begin: before that it lost nothing.
     """
-    if last is None or last.ts_event is None or outage_ns > limits.longest_outage_ns:
+    if last is None or last.ts_event is None or outage_ns > limits.longest_outage_ns or aged_ns:
         return None
     return TapeEnd(last.ts_event, max(last.ts_event - limits.overlap_ns, now_ns - limits.window_ns))
 

@@ -80,6 +80,9 @@ class Session(Protocol):
         session breaks and another may follow, Misconfigured or BadData where none will help.
         """
 
+    def close(self) -> None:
+        """Leave the vendor, whether items were taken or not. May be called again."""
+
 
 class Line(Protocol):
     """A connection to a vendor that is made again and again. The lines of a source run side by side."""

@@ -367,8 +367,12 @@ async def test_a_doubtful_book_is_told_anew_by_a_session_of_its_own() -> None:
         assert (request["symbols"], request["stype_in"], request["snapshot"]) == ("NQZ6", "raw_symbol", "1")
 
 
-@pytest.mark.parametrize("was_told", [True, False])
-async def test_orders_are_resumed_only_where_every_book_is_known(was_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("told_anew", "was_told"),
+    [(b"", False), (book(), False), (book(91), True)],
+    ids=["nothing", "only the snapshot", "orders after it"],
+)
+async def test_orders_are_resumed_only_where_every_book_is_known(told_anew: bytes, was_told: bool) -> None:
     told = asyncio.Event()
 
     async def main(conversation: Conversation) -> None:
@@ -378,8 +382,8 @@ async def test_orders_are_resumed_only_where_every_book_is_known(was_told: bool)
 
     async def side(conversation: Conversation) -> None:
         await conversation.begin()
-        if was_told:
-            await conversation.send(mapping(7, "NQZ6", "NQZ6") + book(91))
+        if told_anew:
+            await conversation.send(mapping(7, "NQZ6", "NQZ6") + told_anew)
         await wait_for_end(conversation)
 
     async with ScriptedGateway(in_turn(main, side, sends())) as gateway:
@@ -388,7 +392,7 @@ async def test_orders_are_resumed_only_where_every_book_is_known(was_told: bool)
         async with asyncio.timeout(DEADLINE_S):
             while not isinstance(await anext(items), Lost):
                 pass
-            if was_told:
+            if told_anew:
                 while not isinstance(await anext(items), Ticks):
                     pass
             told.set()

@@ -138,6 +138,42 @@ async def test_closed_hours_are_no_outage(tape: SavedTape, tmp_path: Path) -> No
     assert gaps(tape) == []
 
 
+async def test_a_short_outage_before_a_weekend_is_a_gap_where_the_vendor_no_longer_replays_it(
+    tape: SavedTape, tmp_path: Path
+) -> None:
+    # From half an hour before Friday's close to ten minutes after the next open.
+    vendor = Vendor(market(300), [Away(100, misses=50, minutes=4_420)], minutes=4 * 24 * 60 - 90)
+    await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
+    assert vendor.asked == [None, None]
+    opened, bounded = gaps(tape)
+    assert (opened.state, bounded.state) == ("open", "bounded")
+    assert opened.reason.startswith("nothing was received for 2,400")
+
+
+async def test_what_was_connected_is_left_even_where_nothing_was_taken(tape: SavedTape, tmp_path: Path) -> None:
+    class StoppedWhileConnecting(Vendor):
+        async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+            session = await super().connect(ends)
+            assert self.connections == 1
+            subject.stop()
+            return session
+
+    vendor = StoppedWhileConnecting(market(300), [])
+    subject = runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns)
+    await subject.run()
+    assert (vendor.sessions, vendor.connections) == (1, 0)
+    assert tape.frames() == []
+
+
+async def test_what_follows_a_session_of_nothing_but_a_snapshot_is_a_gap(tape: SavedTape, tmp_path: Path) -> None:
+    snapshot = ticks_of([0, 0], [F_SNAPSHOT, F_SNAPSHOT | F_LAST], ids=[9, 9])
+    await runner(tape, tmp_path, Line("one", snapshot), clock_ns=now_ns).run()
+    live = ticks_of([4 * MS], [F_LAST], ids=[9])
+    await runner(tape, tmp_path, Line("one", snapshot, live), clock_ns=now_ns).run()
+    told = [(gap.state, gap.ts_event_from, gap.ts_event_to) for gap in gaps(tape)]
+    assert told == [("open", None, None), ("bounded", None, BASE_NS + 4 * MS)]
+
+
 async def test_a_vendor_that_cannot_replay_leaves_a_gap(tape: SavedTape, tmp_path: Path) -> None:
     vendor = Vendor(market(300), [Away(100, misses=20), Away(1_000, can_replay=False)])
     await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
@@ -204,6 +240,9 @@ class Line:
     async def items(self) -> AsyncIterator[Item]:
         for item in self._items:
             yield item
+
+    def close(self) -> None:
+        pass
 
 
 def now_ns() -> int:

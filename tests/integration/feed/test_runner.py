@@ -42,6 +42,9 @@ class ScriptedSession:
     def items(self) -> AsyncIterator[Item]:
         return self.script()
 
+    def close(self) -> None:
+        pass
+
 
 @dataclass
 class ScriptedLine:

@@ -67,6 +67,8 @@ class Vendor:
     minutes: float = 0.0
     asked: list[TapeEnd | None] = field(default_factory=list)
     sessions: int = 0
+    connections: int = 0
+    """How many are open."""
     on_end: Callable[[], None] = lambda: None
 
     def clock_ns(self) -> int:
@@ -90,6 +92,12 @@ class _Connected:
         self._away = away
         self._end = end
         self.resumes: AbstractSet[Pair] = frozenset() if end is None else frozenset({(STREAM, KIND)})
+        vendor.connections += 1
+        self._is_open = True
+
+    def close(self) -> None:
+        self._vendor.connections -= self._is_open
+        self._is_open = False
 
     async def items(self) -> AsyncIterator[Item]:
         vendor, away = self._vendor, self._away

@@ -18,17 +18,19 @@ NOW = 1_703_545_200 * S
 
 def test_an_outage_up_to_the_limit_is_resumed_with_the_overlap() -> None:
     last = LastFrame("one", 4, NOW - 10 * S)
-    assert tape_end(last, outage_ns=3_600 * S, now_ns=NOW, limits=LIMITS) == TapeEnd(NOW - 10 * S, NOW - 12 * S)
-    assert tape_end(last, outage_ns=3_600 * S + 1, now_ns=NOW, limits=LIMITS) is None
+    assert tape_end(last, outage_ns=3_600 * S, aged_ns=0, now_ns=NOW, limits=LIMITS) == TapeEnd(
+        NOW - 10 * S, NOW - 12 * S
+    )
+    assert tape_end(last, outage_ns=3_600 * S + 1, aged_ns=0, now_ns=NOW, limits=LIMITS) is None
 
 
 @pytest.mark.parametrize("last", [None, LastFrame("one", 4, None)])
 def test_where_nothing_is_on_the_tape_there_is_nothing_to_resume(last: LastFrame | None) -> None:
-    assert tape_end(last, outage_ns=0, now_ns=NOW, limits=LIMITS) is None
+    assert tape_end(last, outage_ns=0, aged_ns=0, now_ns=NOW, limits=LIMITS) is None
 
 
 def test_a_kind_that_was_quiet_for_days_starts_where_the_vendor_s_window_does() -> None:
-    end = tape_end(LastFrame("one", 4, NOW - 200_000 * S), outage_ns=S, now_ns=NOW, limits=LIMITS)
+    end = tape_end(LastFrame("one", 4, NOW - 200_000 * S), outage_ns=S, aged_ns=0, now_ns=NOW, limits=LIMITS)
     assert end == TapeEnd(NOW - 200_000 * S, NOW - 86_000 * S)
 
 
