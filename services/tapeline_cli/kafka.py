@@ -10,7 +10,7 @@ import typer
 
 from tapeline_cli.local_broker import BrokerState, LocalBroker, state_folder
 
-kafka = typer.Typer(help="Start, stop and show the local Kafka broker.", no_args_is_help=True)
+kafka = typer.Typer(help="Start, stop and show the local Kafka broker.", no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -22,7 +22,9 @@ from tapeline.model.frames import TickFrame
 from tapeline_cli.board import Board
 from tapeline_cli.lines import event_line, instrument_line, quality_line
 
-tail = typer.Typer(help="Show what is on the topics as it comes; Ctrl-C ends it.", no_args_is_help=True)
+tail = typer.Typer(
+    help="Show what is on the topics as it comes; Ctrl-C ends it.", no_args_is_help=True, add_completion=False
+)
 
 Stream = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be given several times.")]
 Parent = Annotated[

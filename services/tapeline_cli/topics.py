@@ -10,7 +10,7 @@ import typer
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.topics import TopicReport, apply_topics, load_topics, verify_topics
 
-topics = typer.Typer(help="Create and verify the topics.", no_args_is_help=True)
+topics = typer.Typer(help="Create and verify the topics.", no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per topic.")]
 ReplicationFactor = Annotated[

@@ -10,7 +10,9 @@ from tapeline_databento.source import DatabentoSource
 
 def main() -> int:
     """Run until a signal comes, or an error that no retry mends; return the exit code."""
-    return service.main(DatabentoSource)
+    return service.main(
+        DatabentoSource, "Put Databento's live feed on the tape: writes md.ticks.databento.v1, until it is stopped."
+    )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from tapeline_processor.settings import ProcessorSettings
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code: 0 good, 1 red, 2 settings."""
     argparse.ArgumentParser(
-        prog="python -m tapeline_processor",
+        prog="tapeline-processor",
         description="Turn the ticks topics into bid/ask pressure: reads md.ticks.*, writes md.pressure.v1.",
-        epilog=_explain_settings(),
+        epilog=ProcessorSettings.explained(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
     try:
@@ -75,18 +75,6 @@ def check_partitions(servers: str, inputs: Sequence[str]) -> None:
                 f"{namespaced(topic)} has {partitions[topic]} partitions and {namespaced(checkpoint_topic(topic))} "
                 f"{partitions[checkpoint_topic(topic)]}; a state needs the partition of its input"
             )
-
-
-def _explain_settings() -> str:
-    lines = ["settings, from the environment, .env or the profile:"]
-    for name, setting in ProcessorSettings.model_fields.items():
-        default = setting.default if setting.default not in ("", ()) else "none"
-        lines.append(f"  {ProcessorSettings.prefix()}{name.upper()} (default {default})")
-        lines.append(f"      {' '.join((setting.description or '').split())}")
-    lines.append(
-        "and, as everywhere: KAFKA_BOOTSTRAP_SERVERS, TAPELINE_NAMESPACE, TAPELINE_PROFILE, TAPELINE_LOG_LEVEL"
-    )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from tapeline_saved.source import SavedSource
 
 def main() -> int:
     """Run until the files are replayed or a signal comes; return the exit code."""
-    return service.main(SavedSource)
+    return service.main(
+        SavedSource, "Put saved DBN files on the tape: writes md.ticks.saved.v1, until they are replayed."
+    )
 
 
 if __name__ == "__main__":

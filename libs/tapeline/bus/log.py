@@ -20,6 +20,8 @@ _LEADER_WAIT_S: Final = 0.05
 _NO_LEADER_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 _log = logging.getLogger("tapeline.bus.log")
+# librdkafka says it at every attempt, hundreds of times in one wait; `_on_error` keeps what is told in the end.
+_log.addFilter(lambda record: not record.getMessage().startswith("FAIL "))
 
 Place = tuple[str, int]
 """Topic (its name on the broker) and partition."""
@@ -144,4 +146,7 @@ class Log:
 
     def _unavailable(self, error: KafkaException) -> BrokerUnavailable:
         fault: KafkaError = error.args[0]
-        return BrokerUnavailable(f"{self._bootstrap} did not answer: {fault.str()} ({self._last_error})")
+        return BrokerUnavailable(
+            f"{self._bootstrap} did not answer: {fault.str()} ({self._last_error}); start it with `tapeline kafka up`,"
+            " or name another in KAFKA_BOOTSTRAP_SERVERS"
+        )

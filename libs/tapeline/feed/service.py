@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers
 from tapeline.errors import BrokerUnavailable, DeliveryFailed, TapelineError
@@ -21,8 +22,17 @@ from tapeline.ops.memory import keep_freed_memory
 log = get_logger("service")
 
 
-def main(source_class: type[Source]) -> int:
-    """Run a source as a process of its own, set up by the environment; return the exit code."""
+def main(source_class: type[Source], description: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a source as a process of its own, set up by the environment; return the exit code.
+
+    `--help` tells `description` and every setting, and takes none of them to be there.
+    """
+    argparse.ArgumentParser(
+        prog=f"tapeline-{source_class.name}",
+        description=description,
+        epilog=source_class.settings_class.explained(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(arguments)
     try:
         configure_logs(source_class.name)
         settings = source_class.settings_class.load()

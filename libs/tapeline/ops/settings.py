@@ -58,6 +58,20 @@ class ServiceSettings(BaseModel):
         return f"TAPELINE_{cls.service.upper()}_"
 
     @classmethod
+    def explained(cls) -> str:
+        """Return what `--help` says of the settings: each with its default and what it is for."""
+        lines = ["settings, from the environment, .env or the profile:"]
+        for name, setting in cls.model_fields.items():
+            has_default = not setting.is_required() and setting.default not in (None, ())
+            default = (has_default and str(setting.default)) or "none"
+            lines.append(f"  {cls.prefix()}{name.upper()} (default {default})")
+            lines.append(f"      {' '.join((setting.description or '').split())}")
+        lines.append(
+            "and, as everywhere: KAFKA_BOOTSTRAP_SERVERS, TAPELINE_NAMESPACE, TAPELINE_PROFILE, TAPELINE_LOG_LEVEL"
+        )
+        return "\n".join(lines)
+
+    @classmethod
     def _from_names(cls, names: Mapping[str, str], where: str) -> dict[str, Any]:
         prefix = cls.prefix()
         values: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from tapeline.errors import Misconfigured, Retryable
+from tapeline.ops.state import state_folder
 
 if TYPE_CHECKING:
     from tapeline_simulator.databento.running import Addresses
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DEMO_KEY: Final = "db-simulated0simulated0simulated"
 """It has the form of the vendor's keys, 32 characters, and opens nothing but a simulator."""
 DEFAULT_CONTROL_PORT: Final = 8120
-CERTIFICATES: Final = Path(".tapeline") / "simulator-tls"
 
 _CONTROL_TIMEOUT_S: Final = 10.0
 
@@ -67,7 +67,7 @@ def databento(
         control_port=control_port,
         history_port=history_port,
         history_embargo_hours=history_embargo_hours,
-        certificates=CERTIFICATES,
+        certificates=state_folder() / "simulator-tls",
     )
     asyncio.run(simulate_vendor(plan, lambda addresses: _tell(addresses, dataset, is_demo=not key, json=json)))
 
@@ -107,7 +107,7 @@ def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> N
         lines = [
             f"Databento's gateway for {dataset}, simulated, at {addresses.host}:{addresses.port}. For the producer:",
             f"  export TAPELINE_DATABENTO_GATEWAY={addresses.host} TAPELINE_DATABENTO_PORT={addresses.port}",
-            f"  export TAPELINE_DATABENTO_API_KEY={shown}",
+            f"  export TAPELINE_DATABENTO_API_KEY={shown} TAPELINE_DATABENTO_DATASET={dataset}",
         ]
         if addresses.history_url:
             lines += [

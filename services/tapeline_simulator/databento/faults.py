@@ -127,7 +127,7 @@ def _checked(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             raise BadData(parameter, f"is no parameter of {name}, which {takes}")
         checked[parameter] = _value(parameter, value, checked[parameter])
     if checked.get("symbol") == "":
-        raise BadData("symbol", "must be the raw symbol of an instrument")
+        raise BadData("symbol", "must be the raw symbol of an instrument, as in symbol=NQZ6")
     return checked
 
 

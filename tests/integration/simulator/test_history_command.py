@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -25,10 +26,12 @@ DEADLINE_S = 60
 
 @contextlib.contextmanager
 def simulated(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    """Run the command in `folder`, with a history, and say what it tells; it must end well when it is asked to."""
+    """Run the command, its state in `folder`, with a history, and say what it tells; it must end well when asked to."""
     ports = ["--port", "0", "--control-port", "0", "--history-port", "0", "--json"]
     process = subprocess.Popen(
-        [*TAPELINE, "simulate", "databento", *ports, *arguments], cwd=folder, stdout=subprocess.PIPE
+        [*TAPELINE, "simulate", "databento", *ports, *arguments],
+        env={**os.environ, "TAPELINE_STATE_DIR": str(folder)},
+        stdout=subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
@@ -54,7 +57,7 @@ def test_what_was_recorded_long_ago_is_history_as_it_is(
 ) -> None:
     arguments = ["--file", str(recorded), "--times", "original", "--dataset", DATASET]
     with simulated(tmp_path, *arguments) as told:
-        assert told["authority"] == str(tmp_path / ".tapeline" / "simulator-tls" / "ca.pem")
+        assert told["authority"] == str(tmp_path / "simulator-tls" / "ca.pem")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", told["authority"])
         historical = databento.Historical(DEMO_KEY, gateway=told["history_url"])
         asked = {"dataset": DATASET, "symbols": "NQH6", "schema": "mbo", "start": LONG_AGO, "end": "2026-01-06"}
