@@ -12,6 +12,7 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.cursors import CursorWriter, FenceWatch
 from tapeline.bus.publisher import Publisher
 from tapeline.bus.tail import TailState, claim_stream, read_tail
+from tapeline.errors import Retryable
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.source import Announcement
 from tapeline.model.columns import TickKind
@@ -87,7 +88,12 @@ class Claims:
                     self._watch = FenceWatch(self.bootstrap, self.source, min(tail.cursors_offset for tail in tails))
                 watch = self._watch
                 claims = (self._claim(tail, streams[tail.stream], watch, session, origin, now_ns) for tail in tails)
-                await asyncio.gather(*claims)
+                # All come to their end, or a second attempt would claim against those that are still under way.
+                done = await asyncio.gather(*claims, return_exceptions=True)
+                failures = [each for each in done if each is not None]
+                if failures:
+                    # One that was Fenced must not be tried again.
+                    raise min(failures, key=lambda failure: isinstance(failure, Retryable))
 
     async def _claim(
         self, tail: TailState, dataset: str, watch: FenceWatch, session: str, origin: Origin, now_ns: int
@@ -115,7 +121,8 @@ class Claims:
 
     async def write_cursors(self, now_s: float, *, only_due: bool) -> None:
         """Write the cursors of all streams, or of those for which it is time."""
-        for claim in self.streams.values():
+        # Other lines may claim more meanwhile.
+        for claim in list(self.streams.values()):
             if not only_due or claim.cursors.due(now_s):
                 await claim.cursors.write(now_s)
 
