@@ -21,7 +21,7 @@ from rich.live import Live
 
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.log import Log
-from tapeline.bus.topics import apply_topics, load_topics
+from tapeline.bus.topics import apply_topics, load_topics, remove_topics
 from tapeline.errors import Retryable
 from tapeline.model.events import FeedEvent, decode_event
 from tapeline_cli.board import Board
@@ -58,10 +58,16 @@ def demo(
         raise typer.BadParameter("must be above 0", param_hint="DEMO_SECONDS")
     if fault and fault not in _FAULTS:
         raise typer.BadParameter(f"must be one of {', '.join(_FAULTS)}, is {fault!r}", param_hint="FAULT")
-    os.environ.setdefault("TAPELINE_NAMESPACE", _NAMESPACE)
+    is_own = not os.environ.get("TAPELINE_NAMESPACE")
+    if is_own:
+        os.environ["TAPELINE_NAMESPACE"] = _NAMESPACE
     os.environ.setdefault("TAPELINE_PROFILE", "demo")
     with _broker():
-        apply_topics(bootstrap_servers(), load_topics().values())
+        topics = load_topics().values()
+        if is_own:
+            # Every demo has a market of its own, which lacks what an earlier one left on the tape: that makes gaps.
+            remove_topics(bootstrap_servers(), topics)
+        apply_topics(bootstrap_servers(), topics)
         asyncio.run(_run(seconds, seed, fault))
 
 

@@ -123,6 +123,24 @@ def apply_topics(bootstrap: str, topics: Iterable[Topic]) -> list[TopicReport]:
     return [TopicReport(report.topic, "created") if report.topic in created else report for report in reports]
 
 
+def remove_topics(bootstrap: str, topics: Iterable[Topic]) -> None:
+    """Remove the topics, with all that is on them; return once the broker lists none of them. Missing ones are fine.
+
+    Raises BrokerUnavailable, and TopicMismatch where the cluster refuses to remove one.
+    """
+    admin = _admin(bootstrap)
+    names = {namespaced(topic.name) for topic in topics}
+    if found := sorted(names & _list(admin).keys()):
+        answers = admin.delete_topics(found, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S)
+        for name, answer in answers.items():
+            _result(name, answer, tolerated=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    deadline = time.monotonic() + _TIMEOUT_S
+    while left := sorted(names & _list(admin).keys()):
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(f"{', '.join(left)}: removed, but still listed after {_TIMEOUT_S:g} s")
+        time.sleep(_LEADER_WAIT_S)
+
+
 def _admin(bootstrap: str) -> AdminClient:
     config: dict[str, Any] = {"bootstrap.servers": bootstrap, "client.id": "tapeline-topics", "logger": _log}
     return AdminClient(config)

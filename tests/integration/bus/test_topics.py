@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
-from tapeline.bus.topics import apply_topics, load_topics, verify_topics
+from tapeline.bus.topics import apply_topics, load_topics, remove_topics, verify_topics
 from tapeline.errors import BrokerUnavailable, TopicMismatch
 from tapeline_cli.topics import topics as command
 
@@ -23,6 +23,17 @@ def test_applying_twice_creates_once(bootstrap_servers: str, namespace: str) -> 
     assert {report.status for report in again} == {"ok"}
     assert [report.topic for report in again] == [f"{namespace}.{topic.name}" for topic in declared]
     assert all(report.good for report in verify_topics(bootstrap_servers, declared))
+
+
+def test_what_was_removed_can_be_made_again_at_once(bootstrap_servers: str, namespace: str) -> None:
+    declared = load_topics()
+    kept = declared.pop("md.usage.v1")
+    apply_topics(bootstrap_servers, [*declared.values(), kept])
+    remove_topics(bootstrap_servers, declared.values())
+    assert {report.status for report in verify_topics(bootstrap_servers, declared.values())} == {"missing"}
+    assert [report.status for report in verify_topics(bootstrap_servers, [kept])] == ["ok"]
+    remove_topics(bootstrap_servers, declared.values())
+    assert {report.status for report in apply_topics(bootstrap_servers, declared.values())} == {"created"}
 
 
 def test_what_differs_is_told_and_left_as_it_is(bootstrap_servers: str, namespace: str) -> None:
