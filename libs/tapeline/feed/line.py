@@ -163,7 +163,7 @@ class LineRunner:
             aged_ns = calendar.open_ns(heard_ns, max(heard_ns, now_ns - self._limits.window_ns))
             longest_ns = max(longest_ns, outage_ns)
             for kind in kinds:
-                if (stream, kind) in self._distrusted:
+                if (stream, kind) in self._distrusted or (kind == "mbo" and _has_hole(claim)):
                     continue
                 end = tape_end(
                     tail.kinds.get(kind), outage_ns=outage_ns, aged_ns=aged_ns, now_ns=now_ns, limits=self._limits
@@ -342,6 +342,11 @@ class LineRunner:
                 task.cancel()
                 await asyncio.wait((task,))
         return None if task.cancelled() else task.result()
+
+
+def _has_hole(claim: StreamClaim) -> bool:
+    """Return whether orders are missing that no book was told anew for: a replay of what followed would not mend it."""
+    return any("mbo" in gap.kinds for gap in claim.gaps.values())
 
 
 def _words(error: Exception) -> str:

@@ -90,7 +90,7 @@ class Runner:
         limits = self._settings.resume_limits()
         overlap_s = 0.0 if limits is None else limits.overlap_ns / 1e9
         claims = self._claims = Claims(self._source.name, publisher, self._bootstrap, overlap_s, self._new_id)
-        beating = asyncio.create_task(self._or_fail(self._beat(claims), "heartbeats"))
+        beating = asyncio.create_task(self._or_fail(partial(self._beat, claims), "heartbeats"))
         timeout_s = self._settings.flush_timeout_s
         try:
             async with asyncio.timeout(None) as limit:
@@ -120,15 +120,15 @@ class Runner:
         try:
             async with asyncio.TaskGroup() as group:
                 for line in self._lines:
-                    group.create_task(self._or_fail(line.run(), line.line.name))
+                    group.create_task(self._or_fail(line.run, line.line.name))
         finally:
             await self._deliver(claims)
         if self._failure is not None:
             raise self._failure
 
-    async def _or_fail(self, duty: Awaitable[None], name: str) -> None:
+    async def _or_fail(self, duty: Callable[[], Awaitable[None]], name: str) -> None:
         try:
-            await duty
+            await duty()
         except Exception as error:
             log.error("stopped for good", duty=name, reason=str(error) or repr(error))
             if self._failure is None or isinstance(error, _FATAL):

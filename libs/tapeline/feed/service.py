@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers
-from tapeline.errors import BrokerUnavailable, DeliveryFailed, TapelineError
+from tapeline.errors import Retryable, TapelineError
 from tapeline.feed.backoff import Backoff
 from tapeline.feed.runner import Runner
 from tapeline.feed.source import FeedSettings, Source
@@ -81,11 +81,12 @@ class _Service:
     async def run(self) -> None:
         backoff = Backoff(random.random)
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._stopped.is_set():
             began_s = loop.time()
             try:
-                return await self._runner.run()
-            except (BrokerUnavailable, DeliveryFailed) as error:
+                await self._runner.run()
+                return
+            except Retryable as error:
                 if self._settings.resume_limits() is None or self._stopped.is_set():
                     raise
                 wait_s = backoff.failed(loop.time(), loop.time() - began_s)
@@ -93,7 +94,7 @@ class _Service:
             try:
                 async with asyncio.timeout(wait_s):
                     await self._stopped.wait()
-                return None
+                return
             except TimeoutError:
                 self._runner = self._new_runner()
 

@@ -174,6 +174,18 @@ async def test_what_follows_a_session_of_nothing_but_a_snapshot_is_a_gap(tape: S
     assert told == [("open", None, None), ("bounded", None, BASE_NS + 4 * MS)]
 
 
+@pytest.mark.parametrize("symbols", [(), ("NQM4",), ("*",)])
+async def test_orders_are_not_replayed_into_a_book_that_has_a_hole(
+    tape: SavedTape, tmp_path: Path, symbols: tuple[str, ...]
+) -> None:
+    live = ticks_of([MS, 2 * MS], [F_LAST, F_LAST], ids=[7, 9])
+    lost = [Lost(STREAM, KIND, symbols, "F_MAYBE_BAD_BOOK")] if symbols else []
+    await runner(tape, tmp_path, Line("one", live, *lost), clock_ns=now_ns).run()
+    line = Line("one")
+    await runner(tape, tmp_path, line, clock_ns=now_ns).run()
+    assert line.asked == (set() if symbols else {(STREAM, KIND)})
+
+
 async def test_a_vendor_that_cannot_replay_leaves_a_gap(tape: SavedTape, tmp_path: Path) -> None:
     vendor = Vendor(market(300), [Away(100, misses=20), Away(1_000, can_replay=False)])
     await runner(tape, tmp_path, vendor, clock_ns=vendor.clock_ns).run()
@@ -227,12 +239,14 @@ class Line:
         self._items = items
         self._error = error
         self._done = False
+        self.asked: AbstractSet[Pair] = frozenset()
 
     async def prepare(self) -> Mapping[str, str] | None:
         done, self._done = self._done, True
         return None if done else {self._stream: DATASET}
 
     async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+        self.asked = ends.keys()
         if self._error is not None:
             raise self._error
         return self
