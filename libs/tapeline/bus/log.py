@@ -16,8 +16,10 @@ from tapeline.errors import BrokerUnavailable, Retryable, TopicMismatch
 BATCH_MESSAGES: Final = 100
 _QUEUE_KIB: Final = 32 * 1024
 _LEADER_WAIT_S: Final = 0.05
+_METADATA_WAIT_S: Final = 2.0
 # Right after a topic was made, or a broker went, a partition has no leader for a moment.
 _NO_LEADER_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_NO_ANSWER_YET: Final = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)  # noqa: SLF001
 
 _log = logging.getLogger("tapeline.bus.log")
 # librdkafka says it at every attempt, hundreds of times in one wait; `_on_error` keeps what is told in the end.
@@ -71,10 +73,16 @@ class Log:
 
     def partitions(self, topic: str) -> int:
         """Return the number of partitions. Raises TopicMismatch if there is no such topic, BrokerUnavailable."""
-        try:
-            metadata = self._consumer.list_topics(topic, timeout=self._timeout_s).topics[topic]
-        except KafkaException as error:
-            raise self._unavailable(error) from None
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            # No signal is seen inside of the call, so it is short: Ctrl-C ends a wait for a broker that is away.
+            wait_s = min(_METADATA_WAIT_S, self._timeout_s)
+            try:
+                metadata = self._consumer.list_topics(topic, timeout=wait_s).topics[topic]
+                break
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_ANSWER_YET or time.monotonic() >= deadline:
+                    raise self._unavailable(error) from None
         if metadata.error is not None:
             if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMismatch(f"there is no topic {topic} at {self._bootstrap}; run `tapeline topics apply`")

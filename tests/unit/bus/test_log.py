@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import time
 
 import pytest
 
@@ -23,3 +25,17 @@ def test_a_broker_that_is_away_is_told_once_and_with_the_remedy(caplog: pytest.L
         ):
             log.partitions("md.ticks.saved.v1")
     assert not [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+
+
+def test_a_signal_ends_the_wait_for_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapeline.bus.log._METADATA_WAIT_S", 0.2)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    began_s = time.monotonic()
+    try:
+        with Log("127.0.0.1:1", "test", timeout_s=30.0) as log, pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            log.partitions("md.ticks.saved.v1")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began_s < 15
