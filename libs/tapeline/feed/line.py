@@ -173,13 +173,17 @@ class LineRunner:
         return ends, f"nothing was received for {longest_ns / 1e9:,.1f} s of open market"
 
     async def _read_ids(self, ends: Mapping[Pair, TapeEnd]) -> dict[Pair, Replay]:
-        replays: dict[Pair, Replay] = {}
-        for stream in {stream for stream, _ in ends}:
-            tail = self._claims.streams[stream].cursors.delivered
-            starts: dict[TickKind, int] = {kind: end.start_ns for (of, kind), end in ends.items() if of == stream}
-            ids = await read_ids(self._claims.bootstrap, tail, starts)
-            replays |= {(stream, kind): Replay(tail.kinds[kind], ids[kind]) for kind in starts}
-        return replays
+        starts: dict[str, dict[TickKind, int]] = {}
+        for (stream, kind), end in ends.items():
+            starts.setdefault(stream, {})[kind] = end.start_ns
+        tails = {stream: self._claims.streams[stream].cursors.delivered for stream in starts}
+        reads = (read_ids(self._claims.bootstrap, tails[stream], starts[stream]) for stream in starts)
+        found = dict(zip(starts, await asyncio.gather(*reads), strict=True))
+        return {
+            (stream, kind): Replay(tails[stream].kinds[kind], ids)
+            for stream, of_stream in found.items()
+            for kind, ids in of_stream.items()
+        }
 
     async def _deliver(self, session: Session, replays: dict[Pair, Replay], outage: str, name: str) -> None:
         try:
