@@ -271,7 +271,7 @@ async def test_a_flag_that_no_record_has_taken_is_taken_back_at_the_end(tmp_path
         ("error", {"code": 2.5}, "code: must be a whole number above 0, is 2.5"),
         ("cut", {"reset": "yes"}, "reset: must be true or false, is 'yes'"),
         ("stall", {"schema": "mbo-2"}, r"schema: must be one of mbo, .*, is 'mbo-2'"),
-        ("bad-book", {}, "symbol: must be the raw symbol of an instrument"),
+        ("bad-book", {}, "symbol: must be the raw symbol of an instrument, as in symbol=NQZ6"),
         (
             "bad-book",
             {"symbol": "NONE"},
