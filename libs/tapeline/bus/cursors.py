@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Final, cast
@@ -92,13 +91,6 @@ class CursorWriter:
         """What is on the tape of the stream by now, as far as Kafka has acknowledged it."""
         tail = self._delivered
         return replace(tail, kinds=dict(tail.kinds), overlaps=dict(tail.overlaps))
-
-    async def settled(self, kinds: Iterable[TickKind], timeout_s: float) -> None:
-        """Wait until all that was published of these kinds is delivered. Raises DeliveryFailed after `timeout_s`."""
-        wanted = list(kinds)
-        await self._publisher.until(
-            lambda: all(self._delivered.kinds.get(kind) == self._published.get(kind) for kind in wanted), timeout_s
-        )
 
     def delivery_of(self, frame: TickFrame) -> OnDelivered:
         """Return the callback that notes the delivery of a frame. Call it in the order of publishing."""

@@ -168,14 +168,18 @@ class Publisher:
                 raise DeliveryFailed(f"{topic} took no message in {deadline_s:g} s: {self._last_error}", 1)
         return delivered[0]
 
-    async def delivered(self) -> None:
+    async def delivered(self, deadline_s: float | None = None) -> None:
         """Wait until all that was published before this call is delivered, whatever is published meanwhile.
 
-        Raises DeliveryFailed where a delivery failed, now or before.
+        Raises DeliveryFailed where a delivery failed, now or before, or it took longer than `deadline_s`.
         """
+        deadline = None if deadline_s is None else self._loop.time() + deadline_s
         last = self._published
         while self._queued_sizes and next(iter(self._queued_sizes)) <= last:
-            await self._progressed(None)
+            if not await self._progressed(deadline):
+                raise DeliveryFailed(
+                    f"nothing was taken for {deadline_s:g} s: {self._last_error}", self.queued_messages
+                )
         if self._failure is not None:
             raise self._failure
 
@@ -191,15 +195,6 @@ class Publisher:
         if self._failure is not None:
             raise self._failure
         return 0
-
-    async def until(self, condition: Callable[[], bool], deadline_s: float) -> None:
-        """Wait until deliveries have made `condition` true. Raises DeliveryFailed after `deadline_s`."""
-        deadline = self._loop.time() + deadline_s
-        while not condition():
-            if not await self._progressed(deadline):
-                raise DeliveryFailed(
-                    f"nothing was taken for {deadline_s:g} s: {self._last_error}", self.queued_messages
-                )
 
     async def close(self, deadline_s: float) -> int:
         """Flush, give up what is not delivered by then, and return the number of messages Kafka did not acknowledge."""

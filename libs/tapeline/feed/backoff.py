@@ -14,11 +14,9 @@ GOOD_S: Final = 60.0
 """A session that delivered for so long makes the next attempt a first one again."""
 
 
-def full_jitter(
-    attempt: int, random: Callable[[], float], *, first_s: float = FIRST_S, longest_s: float = LONGEST_S
-) -> float:
+def full_jitter(attempt: int, random: Callable[[], float]) -> float:
     """Return the wait (s) before attempt number `attempt`, the first being 0; `random` gives numbers in [0, 1)."""
-    return random() * min(longest_s, first_s * 2.0 ** min(attempt, 60))
+    return random() * min(LONGEST_S, FIRST_S * 2.0 ** min(attempt, 60))
 
 
 class Backoff:

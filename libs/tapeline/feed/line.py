@@ -147,11 +147,12 @@ class LineRunner:
         ends: dict[Pair, TapeEnd] = {}
         if self._limits is None:
             return ends, ""
+        # What the session before gave must be on the tape, as the tape says where the next one begins.
+        await self._claims.publisher.delivered(self._settings.flush_timeout_s)
         longest_ns = 0
         for stream, dataset in self._streams.items():
             claim = self._claims.streams[stream]
             kinds = [kind for of_stream, kind in self.line.pairs if of_stream == stream]
-            await claim.cursors.settled(kinds, self._settings.flush_timeout_s)
             tail = claim.cursors.delivered
             newest = [last.ts_event for last in tail.kinds.values() if last.ts_event is not None]
             heard_ns = self._heard_ns if self._heard_ns is not None else max(newest, default=None)
