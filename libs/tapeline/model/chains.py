@@ -197,14 +197,14 @@ class Chain:
     """The options of one expiry on one underlying future, from one source. Times are ns since the epoch.
 
     `source` is the service it comes through, `vendor` who had the data: saved files of Barchart have ``saved`` and
-    ``barchart``. `underlying` is the future's raw symbol (``NQZ6``), `series` the exchange's product code (``Q4D``) where it is
-    known, `vendor_series` what the vendor calls it (``MM9X26``). `multiplier` (exponent -9) is money per point.
-    `as_of` is when the newest quote in it held, as far as the source says; `fetched_at` when the vendor was asked or
-    heard; `published_at` when this message was made; `delay_s` by how much the vendor delays its data. `expected`
-    contracts are as `expected_from` says: only definitions prove that none is missing. `computed` names the fields that
-    are our own computation, at the interest rate `rate` (continuous, per year); `approximate` marks those of a model
-    for European options on American ones. `flags` are what is remarkable of the chain as a whole. `verdict` and
-    `selection` are there on ``md.chains.v1``.
+    ``barchart``. `underlying` is the future's raw symbol (``NQZ6``), `series` the exchange's product code (``Q4D``)
+    where it is known, `vendor_series` what the vendor calls it (``MM9X26``). `multiplier` (exponent -9) is money per
+    point. `as_of` is when the newest quote in it held, as far as the source says; `fetched_at` when the vendor was
+    asked or heard; `published_at` when this message was made; `delay_s` by how much the vendor delays its data.
+    `expected` contracts are as `expected_from` says: only definitions prove that none is missing. `computed` names the
+    fields that are our own computation, at the interest rate `rate` (continuous, per year); `approximate` marks those
+    of a model for European options on American ones. `flags` are what is remarkable of the chain as a whole. `verdict`
+    and `selection` are there on ``md.chains.v1``.
     """
 
     source: str
