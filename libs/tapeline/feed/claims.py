@@ -132,7 +132,8 @@ class Claims:
 
     async def announce(self, announcement: Announcement) -> None:
         """Publish a message of a source's own."""
-        await self.publisher.publish(namespaced(announcement.topic), announcement.key, announcement.value)
+        topic = namespaced(announcement.topic)
+        await self.publisher.publish(topic, announcement.key, announcement.value, headers=announcement.headers)
 
     def close(self) -> None:
         """Leave the broker."""

@@ -61,6 +61,7 @@ class Announcement:
     topic: str
     key: str
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 Item = Ticks | VendorClock | Replayed | Lost | Announcement

@@ -19,15 +19,20 @@ from tapeline.model.documents import (
     object_of,
     one_of,
     text,
+    texts,
 )
 from tapeline.model.frames import Gap
 from tapeline.model.rules import check_gap
 
 SCHEMA: Final = "feed-event.v1"
 
-EventType = Literal["connected", "disconnected", "stopped", "gap_opened", "gap_closed", "heartbeat"]
+EventType = Literal[
+    "connected", "disconnected", "stopped", "gap_opened", "gap_closed", "source_changed", "fetch_failed", "heartbeat"
+]
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
-_WITH_REASON: Final = ("disconnected", "stopped")
+HeartbeatKind = TickKind | Literal["chain"]
+HEARTBEAT_KINDS: Final[tuple[str, ...]] = (*TICK_KINDS, "chain")
+_WITH_REASON: Final = ("disconnected", "stopped", "source_changed", "fetch_failed")
 
 _TIMES: Final = ("ts_event", "ts_recv")
 _DURATIONS: Final = ("latency_p50_ns", "latency_p99_ns", "ts_in_delta_p50_ns", "ts_in_delta_p99_ns")
@@ -37,11 +42,13 @@ _DURATIONS: Final = ("latency_p50_ns", "latency_p99_ns", "ts_in_delta_p50_ns", "
 class FeedEvent:
     """One event of a stream. Times are ns since the epoch; `at` is the producer's clock.
 
-    `reason` says why for `disconnected` (another session follows) and `stopped` (none will); `gap` is there for
-    `gap_opened` and `gap_closed`. The rest belongs to a `heartbeat` of one `kind` and covers the time since the last
-    one: `ticks`, and the percentiles of the latency (from `ts_event` until arrival at the producer) and of
-    `ts_in_delta`, None where nothing came. `frame`, `ts_event` and `ts_recv` are the newest so far, None before the
-    first. `queue_fill` of the publisher is from 0 to 1.
+    `reason` says why for `disconnected` (another session follows), `stopped` (none will), `source_changed` and
+    `fetch_failed`; `gap` is there for `gap_opened` and `gap_closed`. `was` and `now` are where a stream of chains came
+    from and comes from (``barchart/live``, ``none``); `captures` names the files that show what a failed fetch met.
+    The rest belongs to a `heartbeat` of one `kind` and covers the time since the last one: `ticks`, and the percentiles
+    of the latency (from `ts_event` until arrival at the producer) and of `ts_in_delta`, None where nothing came.
+    `frame`, `ts_event` and `ts_recv` are the newest so far, None before the first. `queue_fill` of the publisher is
+    from 0 to 1. A heartbeat of the kind `chain` counts chains, with the newest `as_of` and `fetched_at`.
     """
 
     type: EventType
@@ -52,7 +59,10 @@ class FeedEvent:
     at: int
     reason: str = ""
     gap: Gap | None = None
-    kind: TickKind | None = None
+    was: str = ""
+    now: str = ""
+    captures: tuple[str, ...] = ()
+    kind: HeartbeatKind | None = None
     frame: int | None = None
     ticks: int | None = None
     ts_event: int | None = None
@@ -85,6 +95,10 @@ def encode_event(event: FeedEvent) -> bytes:
         document["reason"] = event.reason
     if event.gap is not None:
         document["gap"] = gap_document(event.gap)
+    if event.type == "source_changed":
+        document |= {"was": event.was, "now": event.now}
+    if event.type == "fetch_failed":
+        document["captures"] = event.captures
     if event.type == "heartbeat":
         document |= {"kind": event.kind, "frame": event.frame, "ticks": event.ticks, "queue_fill": event.queue_fill}
         document |= {name: _digits(getattr(event, name)) for name in _TIMES}
@@ -99,6 +113,10 @@ def decode_event(value: bytes) -> FeedEvent:
     special: dict[str, Any] = {}
     if kind in _WITH_REASON:
         special = {"reason": text(document, "reason")}
+    if kind == "source_changed":
+        special |= {"was": text(document, "was"), "now": text(document, "now")}
+    elif kind == "fetch_failed":
+        special |= {"captures": texts(document, "captures")}
     elif kind in ("gap_opened", "gap_closed"):
         special = {"gap": gap_of(mapping(document, "gap"))}
     elif kind == "heartbeat":
@@ -121,7 +139,7 @@ def _heartbeat(document: Document) -> dict[str, Any]:
     if not isinstance(fill, int | float) or isinstance(fill, bool):
         raise BadData("queue_fill", "must be a number from 0 to 1")
     fields: dict[str, Any] = {
-        "kind": one_of(document, "kind", TICK_KINDS),
+        "kind": one_of(document, "kind", HEARTBEAT_KINDS),
         "frame": _or_none(document, "frame", 0),
         "ticks": integer(document, "ticks", 0, INT64_MAX),
         "queue_fill": float(fill),
@@ -154,7 +172,14 @@ def _check(event: FeedEvent) -> None:
         if value is not None and not INT64_MIN <= value <= INT64_MAX:
             raise BadData(name, "must fit 64 bits")
     if (event.type in _WITH_REASON) != bool(event.reason):
-        raise BadData("reason", "must be there for disconnected and stopped, and only there")
+        raise BadData("reason", f"must be there for {', '.join(_WITH_REASON)}, and only there")
+    for name in ("was", "now"):
+        if (event.type == "source_changed") != bool(getattr(event, name)):
+            raise BadData(name, "must be there for source_changed, and only there")
+    if event.captures and event.type != "fetch_failed":
+        raise BadData("captures", "must be there for fetch_failed, and only there")
+    if not all(event.captures):
+        raise BadData("captures", "must not hold an empty name")
     if (event.type in ("gap_opened", "gap_closed")) != (event.gap is not None):
         raise BadData("gap", "must be there for gap_opened and gap_closed, and only there")
     if event.gap is not None:
@@ -164,8 +189,8 @@ def _check(event: FeedEvent) -> None:
 
 
 def _check_heartbeat(event: FeedEvent) -> None:
-    if event.kind not in TICK_KINDS:
-        raise BadData("kind", "must be a tick kind for a heartbeat")
+    if event.kind not in HEARTBEAT_KINDS:
+        raise BadData("kind", "must be a tick kind or chain for a heartbeat")
     if event.frame is not None and not 0 <= event.frame <= INT64_MAX:
         raise BadData("frame", f"must be within [0, {INT64_MAX}]")
     if event.ticks is None or not 0 <= event.ticks <= INT64_MAX:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tapeline.model.columns import COLUMNS, INT64_MAX, INT64_MIN, TICK_KINDS, Column, TickKind
 from tapeline.model.cursors import Cursor, LastFrame, Span
-from tapeline.model.events import EVENT_TYPES, FeedEvent
+from tapeline.model.events import EVENT_TYPES, HEARTBEAT_KINDS, FeedEvent
 from tapeline.model.frames import GAP_STATES, GAP_TIMES, ORIGINS, Array, Gap, Resume, TickFrame
 from tapeline.model.usage import LINES, SchemaUse, Usage
 
@@ -127,13 +127,17 @@ def feed_events(draw: st.DrawFn) -> FeedEvent:
     """An event of any type that keeps every rule."""
     kind = draw(st.sampled_from(EVENT_TYPES))
     fields: dict[str, Any] = {name: draw(texts) for name in ("source", "stream", "session")}
-    if kind in ("disconnected", "stopped"):
+    if kind in ("disconnected", "stopped", "source_changed", "fetch_failed"):
         fields["reason"] = draw(texts)
+    if kind == "source_changed":
+        fields |= {"was": draw(texts), "now": draw(texts)}
+    elif kind == "fetch_failed":
+        fields["captures"] = tuple(draw(st.lists(texts, max_size=3)))
     elif kind in ("gap_opened", "gap_closed"):
         fields["gap"] = draw(gaps)
     elif kind == "heartbeat":
         fields |= {
-            "kind": draw(kinds),
+            "kind": draw(st.sampled_from(HEARTBEAT_KINDS)),
             "frame": draw(st.none() | counts),
             "ticks": draw(counts),
             "queue_fill": draw(st.floats(0, 1)),
