@@ -45,6 +45,10 @@ def instrument_line(instrument: Document) -> str:
 
 def quality_line(event: Document) -> str:
     """Return the line of a quality event."""
+    return _chain_check_line(event) if event["type"] == "chain_check" else _completeness_line(event)
+
+
+def _completeness_line(event: Document) -> str:
     said = [f"{event['quoted']:,} of {event['expected']:,} contracts have quoted since {_moment(event['since'])}"]
     if event["missing"]:
         said.append(f"missing {_some(event['missing_symbols'], event['missing'])}")
@@ -55,6 +59,24 @@ def quality_line(event: Document) -> str:
     if event["final"]:
         said.append("end of the trading day")
     return f"{_moment(event['at'])} {event['source']} {event['stream']} {event['trading_day']}: {'; '.join(said)}"
+
+
+def _chain_check_line(event: Document) -> str:
+    verdict = event["verdict"]
+    said = [f"{verdict['errors']:,} errors, {verdict['warnings']:,} warnings"]
+    said += [
+        f"{finding['rule']} {finding['severity']}: {finding['detail']}" + _named(finding)
+        for finding in event["findings"]
+    ]
+    if event["not_checked"]:
+        said.append("not checked: " + ", ".join(f"{rule} ({why})" for rule, why in event["not_checked"].items()))
+    vendor = "" if event["vendor"] == event["source"] else f" ({event['vendor']})"
+    where = f"{event['source']}{vendor} {event['mode']} {event['chain']} as of {_moment(event['as_of'])}"
+    return f"{_moment(event['at'])} {where}: {'; '.join(said)}"
+
+
+def _named(finding: Document) -> str:
+    return f" ({_some(finding['contracts'], finding['count'])})" if finding["contracts"] else ""
 
 
 def _some(names: Sequence[str | int], count: int) -> str:

@@ -11,10 +11,12 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
+from tests.unit.model.chain_quality_strategies import chain_qualities
 from tests.unit.model.instrument_strategies import instruments, quality_events
 from tests.unit.model.strategies import cursors, feed_events, frames, same, usages
 
 from tapeline.errors import BadData
+from tapeline.model.chain_quality import CHAIN_CHECK, ChainQuality, decode_chain_quality, encode_chain_quality
 from tapeline.model.codec import decode, encode
 from tapeline.model.columns import COLUMNS, MARK_KINDS
 from tapeline.model.cursors import Cursor, decode_cursor, encode_cursor
@@ -50,6 +52,8 @@ DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] 
     "instrument.v1": (INSTRUMENT, decode_instrument),
     "quality.v1": (QUALITY, decode_quality),
 }
+DECODERS_OF_TYPES: Final = {("quality.v1", CHAIN_CHECK): (QUALITY, decode_chain_quality)}
+"""Where a schema is a choice by type, of all types but the one in DECODERS."""
 ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     TickFrame: encode,
     Cursor: encode_cursor,
@@ -57,6 +61,7 @@ ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Usage: encode_usage,
     Instrument: encode_instrument,
     ContractCompleteness: encode_quality,
+    ChainQuality: encode_chain_quality,
 }
 
 
@@ -108,6 +113,14 @@ def test_every_encoded_quality_event_is_accepted_and_comes_back(event: ContractC
     assert decode_quality(value) == event
 
 
+@settings(deadline=None)
+@given(event=chain_qualities)
+def test_every_encoded_chain_check_is_accepted_and_comes_back(event: ChainQuality) -> None:
+    value = encode_chain_quality(event)
+    QUALITY.validate(orjson.loads(value))
+    assert decode_chain_quality(value) == event
+
+
 def test_there_is_a_golden_file_for_each_line_of_usage() -> None:
     assert {_load(path).get("line") for path in GOLDEN if path.name.startswith("usage")} == set(LINES)
 
@@ -116,12 +129,14 @@ def test_there_is_a_golden_file_for_each_kind_of_each_schema() -> None:
     told = {(document["schema"], document.get("kind", document.get("type"))) for document in map(_load, GOLDEN)}
     assert {kind for schema, kind in told if schema == "tick-frame.v1"} == {*COLUMNS, *MARK_KINDS}
     assert {schema for schema, _ in told} == set(DECODERS)
+    types = QUALITY.schema["properties"]["type"]["enum"]
+    assert sorted(kind for schema, kind in told if schema == "quality.v1") == sorted(types)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_golden_files_are_accepted_and_encode_to_themselves(path: Path) -> None:
     document = _load(path)
-    schema, decoder = DECODERS[document["schema"]]
+    schema, decoder = _decoding(document)
     schema.validate(document)
     value = decoder(orjson.dumps(document))
     assert orjson.loads(ENCODERS[type(value)](value)) == document
@@ -151,6 +166,10 @@ def _load(path: Path) -> Document:
     return document
 
 
+def _decoding(document: Document) -> tuple[Draft202012Validator, Callable[[bytes], Any]]:
+    return DECODERS_OF_TYPES.get((document["schema"], document.get("type", "")), DECODERS[document["schema"]])
+
+
 # -- mutations: every field, taken away or given a wrong value, is named by the decoder and refused by the schema -----
 
 _WRONG: Final = (None, True, -1, 2**63, 1.5, "", "x", "é", [], ["x"], [None], [[1]], {}, {"x": 1})
@@ -172,7 +191,7 @@ def _mutations() -> Iterator[Any]:
 @pytest.mark.parametrize(("file", "path"), list(_mutations()))
 def test_decoder_and_schema_refuse_the_same_mutations(file: Path, path: tuple[str, ...]) -> None:
     original = _load(file)
-    schema, decoder = DECODERS[original["schema"]]
+    schema, decoder = _decoding(original)
     for document in _mutated(original, path):
         accepted = schema.is_valid(document)
         fault = _fault(decoder, document)
@@ -226,6 +245,10 @@ _TIED: Final = {
     "quoted": ("quoted", "expected"),
     "missing": ("missing", "expected", "missing_symbols"),
     "unlisted": ("unlisted", "unlisted_ids"),
+    "underlying": ("underlying", "key"),
+    "expiry": ("expiry", "key"),
+    "expected": ("expected", "expected_from"),
+    "contracts": ("contracts", "received"),
 }
 
 

@@ -112,9 +112,11 @@ def test_instruments_and_quality_are_shown(
     assert [each["raw_symbol"] for each in documents("instruments", "--parent", "NQ.FUT")] == ["NQZ6"]
     assert [each["strike"] for each in documents("instruments", "--symbol", "Q4BX6 C25100")] == [25_100_000_000_000]
     assert "Q4BX6 C25100: european call at 25,100" in run("tail", "instruments", "--once").stdout
-    assert [each["missing"] for each in documents("quality")] == [2]
+    assert {each["type"] for each in documents("quality")} == {"contract_completeness", "chain_check"}
     assert documents("quality", "--stream", "GLBX.MDP3/NQ.OPT") == []
-    assert "410 of 412 contracts have quoted" in run("tail", "quality", "--once").stdout
+    shown = run("tail", "quality", "--once").stdout
+    assert "410 of 412 contracts have quoted" in shown
+    assert "34_vertical warning" in shown
 
 
 async def publish_golden(bootstrap: str, topic: str, files: str) -> None:

@@ -60,6 +60,20 @@ def test_quality_names_few_of_many_and_says_the_end_of_the_day() -> None:
     assert line.endswith("; missing S0, S1, S2, S3, S4 and 1,407 more; end of the trading day")
 
 
+def test_a_check_of_a_chain_says_what_was_found_where_and_what_was_not_looked_at() -> None:
+    chain = "NQZ6/2026-11-26T21:00:00Z"
+    assert quality_line(golden("quality.v1.chain_check")) == (
+        f"2026-11-24 14:15:00 saved (barchart) saved {chain} as of 2026-11-24 13:59:00: 1 errors, 1 warnings;"
+        " 30_completeness error: 588 of 600 contracts are there; expected by vendor_total, which proves transport only;"
+        " 34_vertical warning: spreads that cost less than nothing, or pay less than their price in every case"
+        " (NQZ6 2026-11-26T21:00Z C25100, NQZ6 2026-11-26T21:00Z C25125);"
+        " not checked: 41_underlying (the chain has no price of its underlying)"
+    )
+    clean = {"verdict": {"errors": 0, "warnings": 0, "rules": {}}, "findings": [], "not_checked": {}}
+    line = quality_line(golden("quality.v1.chain_check", source="barchart", mode="live", **clean))
+    assert line == f"2026-11-24 14:15:00 barchart live {chain} as of 2026-11-24 13:59:00: 0 errors, 0 warnings"
+
+
 def test_events_say_what_happened() -> None:
     lines = [event_line(golden(f"feed-event.v1.{name}")) for name in ("connected", "disconnected", "heartbeat")]
     assert [line.split()[4] for line in lines] == ["connected", "disconnected", "mbo:"]
