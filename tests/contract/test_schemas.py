@@ -16,7 +16,9 @@ from tests.unit.model.instrument_strategies import instruments, quality_events
 from tests.unit.model.strategies import cursors, feed_events, frames, same, usages
 
 from tapeline.errors import BadData
+from tapeline.model.chain_codec import decode_chain, encode_chain
 from tapeline.model.chain_quality import CHAIN_CHECK, ChainQuality, decode_chain_quality, encode_chain_quality
+from tapeline.model.chains import Chain
 from tapeline.model.codec import decode, encode
 from tapeline.model.columns import COLUMNS, MARK_KINDS
 from tapeline.model.cursors import Cursor, decode_cursor, encode_cursor
@@ -44,6 +46,7 @@ EVENT: Final = validator("feed-event.v1")
 USAGE: Final = validator("usage.v1")
 INSTRUMENT: Final = validator("instrument.v1")
 QUALITY: Final = validator("quality.v1")
+CHAIN: Final = validator("option-chain.v1")
 DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] = {
     "tick-frame.v1": (FRAME, decode),
     "cursor.v1": (CURSOR, decode_cursor),
@@ -51,6 +54,7 @@ DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] 
     "usage.v1": (USAGE, decode_usage),
     "instrument.v1": (INSTRUMENT, decode_instrument),
     "quality.v1": (QUALITY, decode_quality),
+    "option-chain.v1": (CHAIN, decode_chain),
 }
 DECODERS_OF_TYPES: Final = {("quality.v1", CHAIN_CHECK): (QUALITY, decode_chain_quality)}
 """Where a schema is a choice by type, of all types but the one in DECODERS."""
@@ -62,6 +66,7 @@ ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Instrument: encode_instrument,
     ContractCompleteness: encode_quality,
     ChainQuality: encode_chain_quality,
+    Chain: encode_chain,
 }
 
 
