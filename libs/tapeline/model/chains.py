@@ -140,7 +140,8 @@ class Contracts:
 class Forward:
     """What the future is worth at expiry, as the chain itself says (`parity`) or the future's price (`future`).
 
-    In points. By parity it is the median of call - put + strike over `pairs`, whose standard deviation is `deviation`.
+    In points. By parity it is the median of (call - put)·e^(rate·years) + strike over `pairs`, whose standard deviation
+    is `deviation`.
     """
 
     value: float
