@@ -17,9 +17,11 @@ from rich.table import Table
 
 from tapeline.bus.consumer import Start, consume
 from tapeline.bus.topics import load_topics
-from tapeline.errors import BadData
+from tapeline.errors import BadData, Misconfigured
+from tapeline.model.chains import BEST_TOPIC, chain_topic
 from tapeline.model.frames import TickFrame
 from tapeline_cli.board import Board
+from tapeline_cli.ladder import Ladder, parse_expiry
 from tapeline_cli.lines import event_line, instrument_line, quality_line
 
 tail = typer.Typer(
@@ -113,6 +115,29 @@ def quality(stream: Stream = None, json: AsJson = False, from_start: FromStart =
     """Show what the quality rules found, such as contracts that have not quoted."""
     documents = _documents("md.quality.v1", stream, from_start, once)
     _print_documents(documents, quality_line, json=json)
+
+
+@tail.command()
+def chain(
+    underlying: Annotated[str, typer.Option(help="A future such as NQZ6, or a product such as NQ.")] = "",
+    expiry: Annotated[str, typer.Option(help="A day, such as 2026-11-27 (Chicago); default: the next.")] = "",
+    source: Annotated[str, typer.Option(help="Of this source; default: the best chain of all.")] = "",
+    strikes: Annotated[int, typer.Option(min=0, help="Strikes on each side of the money.")] = 12,
+    json: AsJson = False,
+    from_start: FromStart = False,
+    once: Once = False,
+) -> None:
+    """Show the strike ladder of an option chain, with where it comes from and whether it can be trusted."""
+    topic = chain_topic(source) if source else BEST_TOPIC
+    if topic not in load_topics():
+        sources = [name.split(".")[2] for name in load_topics() if name.startswith("md.chains.") and name != BEST_TOPIC]
+        raise Misconfigured(f"--source: {source!r} has no chains; there are {', '.join(sources)}")
+    ladder = Ladder(underlying, parse_expiry(expiry) if expiry else None, strikes, time.time_ns)
+    chains = _documents(topic, None, from_start, once)
+    if json:
+        _print_json(chain for chain in chains if chain is None or ladder.wants(chain))
+    else:
+        _show(chains, ladder.update, ladder.table)
 
 
 def _documents(topic: str, streams: list[str] | None, from_start: bool, once: bool) -> Iterator[dict[str, Any] | None]:

@@ -1,0 +1,193 @@
+"""The strike ladder of a chain: calls to the left, puts to the right, and above them whether it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from rich.table import Table
+from rich.text import Text
+
+from tapeline.errors import Misconfigured
+from tapeline.model.instruments import product_of_future
+
+Document = Mapping[str, Any]
+
+_CHICAGO: Final = ZoneInfo("America/Chicago")
+_CALL_SIDE: Final = {
+    "open_interest": "OI",
+    "volume": "volume",
+    "iv_mid": "IV",
+    "delta": "delta",
+    "bid": "call bid",
+    "ask": "call ask",
+}
+"""Fields and their headings, from the outside to the strike."""
+_PUT_SIDE: Final = {
+    "bid": "put bid",
+    "ask": "put ask",
+    "delta": "delta",
+    "iv_mid": "IV",
+    "volume": "volume",
+    "open_interest": "OI",
+}
+_FORMS: Final = {
+    "open_interest": "{:,d}",
+    "volume": "{:,d}",
+    "iv_mid": "{:.1%}",
+    "delta": "{:+.2f}",
+    "bid": "{:,.2f}",
+    "ask": "{:,.2f}",
+}
+_OLD_S: Final = 5.0
+"""A live chain older than this is marked."""
+
+
+def parse_expiry(text: str) -> date:
+    """Return the day (in Chicago) that `text` names. Raises Misconfigured where it is no date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Misconfigured(f"--expiry must be a date such as 2026-11-27, is {text!r}") from None
+
+
+class Ladder:
+    """Keeps the newest chain per key, of the wanted underlying and expiry, and shows the one that expires next.
+
+    `underlying` is a future (``NQZ6``), a product (``NQ``) or empty for any; `expiry` a day in Chicago or None;
+    `strikes` how many to show on each side of the money. `now_ns` gives the time, by which ages are told.
+    """
+
+    def __init__(self, underlying: str, expiry: date | None, strikes: int, now_ns: Callable[[], int]) -> None:
+        self._underlying = underlying
+        self._expiry = expiry
+        self._strikes = strikes
+        self._now_ns = now_ns
+        self._chains: dict[str, Document] = {}
+
+    def wants(self, chain: Document) -> bool:
+        """Return whether a chain is of the wanted underlying and expiry."""
+        future = chain["underlying"]
+        if self._underlying and self._underlying not in (future, product_of_future(future)):
+            return False
+        return self._expiry is None or _chicago(chain["expiry"]).date() == self._expiry
+
+    def update(self, chain: Document) -> None:
+        """Take a message of a topic of chains."""
+        if self.wants(chain):
+            self._chains[chain["key"]] = chain
+
+    def table(self) -> Table:
+        """Return the ladder of the chain that expires next, and the names of the others."""
+        now_ns = self._now_ns()
+        chains = sorted(self._chains.values(), key=lambda chain: int(chain["expiry"]))
+        alive = [chain for chain in chains if int(chain["expiry"]) > now_ns] or chains[-1:]
+        if not alive:
+            return self._empty()
+        chain = alive[0]
+        table = Table(title=_title(chain, now_ns), expand=False)
+        for heading in (*_CALL_SIDE.values(), "strike", *_PUT_SIDE.values()):
+            table.add_column(heading, justify="right")
+        table.add_column("flags")
+        for strike, is_at_the_money, call, put in _around_the_money(chain, self._strikes):
+            cells = [_cell(call, name) for name in _CALL_SIDE]
+            cells.append(Text(f"{strike:,g}", "bold reverse" if is_at_the_money else "bold"))
+            cells += [_cell(put, name) for name in _PUT_SIDE]
+            flags = sorted({flag for row in (call, put) if row is not None for flag in row["flags"]})
+            table.add_row(*cells, Text(" ".join(flags), "yellow"))
+        others = [f"{other['underlying']} {_chicago(other['expiry']):%Y-%m-%d}" for other in alive[1:]]
+        table.caption = _caption(chain, others)
+        return table
+
+    def _empty(self) -> Table:
+        wanted = f"of {self._underlying or 'any underlying'}" + (f" to {self._expiry}" if self._expiry else "")
+        table = Table(title="option chain")
+        table.add_column(f"no chain yet {wanted}")
+        table.add_row("what came before is shown with --from-start")
+        return table
+
+
+def _title(chain: Document, now_ns: int) -> Text:
+    age_s = (now_ns - int(chain["as_of"])) / 1e9
+    mode, verdict = chain["mode"], chain.get("verdict")
+    left = int(chain["expiry"]) - now_ns
+    said = Text(f"{chain['underlying']} options to {_chicago(chain['expiry']):%a %d %b %Y %H:%M} Chicago")
+    said.append(f" ({_duration(left / 1e9)})\n" if left > 0 else " (expired)\n", "dim" if left > 0 else "bold red")
+    is_fresh = mode == "live" and age_s <= _OLD_S
+    said.append(f"{chain['source']} {mode}, {_duration(age_s)} old", "bold green" if is_fresh else "bold yellow")
+    if chain["delay_s"]:
+        said.append(f", delayed by the vendor {_duration(chain['delay_s'])}", "yellow")
+    if (forward := chain["forward"]) is not None:
+        said.append(f" · forward {forward['value']:,.2f} by {forward['from']}")
+    if (price := chain["underlying_price"]) is not None:
+        said.append(f" · {chain['underlying']} {price['value']:,.2f}")
+    expected = "" if chain["expected"] is None else f" of {chain['expected']:,} ({chain['expected_from']})"
+    said.append(f" · {chain['received']:,}{expected} contracts", "" if chain["complete"] else "yellow")
+    if verdict is not None:
+        is_clean = not (verdict["errors"] or verdict["warnings"])
+        words = "no findings" if is_clean else f"{verdict['errors']} errors, {verdict['warnings']} warnings"
+        said.append(f" · {words}", "red" if verdict["errors"] else "")
+    if chain["flags"]:
+        said.append(" · " + " ".join(chain["flags"]), "bold yellow")
+    return said
+
+
+def _caption(chain: Document, others: list[str]) -> str:
+    said = []
+    if (selection := chain.get("selection")) is not None:
+        said.append(f"chosen because {selection['reason']}")
+        said += [
+            f"{each['source']} {each['mode']}: {each['remark']}"
+            for each in selection["candidates"]
+            if (each["source"], each["mode"]) != (chain["source"], chain["mode"])
+        ]
+    if others:
+        said.append(f"also: {', '.join(others)} (choose with --expiry)")
+    return "; ".join(said)
+
+
+def _around_the_money(chain: Document, strikes: int) -> list[tuple[float, bool, Document | None, Document | None]]:
+    """Return (strike, is the nearest to the money, call, put), highest strike first."""
+    rows: dict[float, dict[str, Document]] = {}
+    for row in chain["contracts"]:
+        rows.setdefault(row["strike"], {}).setdefault(row["right"], row)
+    ordered = sorted(rows)
+    if not ordered:
+        return []
+    middle = min(range(len(ordered)), key=lambda at: abs(ordered[at] - _money(chain, ordered)))
+    shown = ordered[max(0, middle - strikes) : middle + strikes + 1]
+    return [
+        (strike, strike == ordered[middle], rows[strike].get("call"), rows[strike].get("put"))
+        for strike in reversed(shown)
+    ]
+
+
+def _money(chain: Document, strikes: list[float]) -> float:
+    for field in ("forward", "underlying_price"):
+        if chain[field] is not None:
+            return float(chain[field]["value"])
+    return strikes[len(strikes) // 2]
+
+
+def _cell(row: Document | None, name: str) -> Text:
+    """Return a cell; what is not known is shown as such, never as 0."""
+    value = None if row is None else row.get(name)
+    if row is None or value is None:
+        return Text("–", "dim")
+    text = _FORMS[name].format(value)
+    if name == "volume" and row.get("volume_is_stale"):
+        return Text(f"({text})", "dim")
+    return Text(text, {"bid": "green", "ask": "red"}.get(name, ""))
+
+
+def _chicago(at: str) -> datetime:
+    return datetime.fromtimestamp(int(at) / 1e9, UTC).astimezone(_CHICAGO)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{minutes:.0f} min" if hours < 2 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
