@@ -15,8 +15,8 @@ from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData, BrokerUnavailable
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import CHECKPOINT_SECONDS, CHECKPOINTS
-from tapeline.orderflow.partition import PartitionCopy, PartitionState, pack, unpack
 from tapeline.orderflow.sessions import Sessions
+from tapeline_processor.operators.states import OperatorStates, StatesCopy, pack_states, unpack_states
 from tapeline_processor.partitions import Fail, Partition, Restored
 
 log = get_logger("processor.checkpoints")
@@ -57,7 +57,7 @@ class Saver:
     def maybe_save(self, partition: Partition) -> None:
         """Begin to save in the background if the partition is due and not being saved. Its lock must be held."""
         due = (
-            partition.state.ticks - partition.saved_ticks >= self._ticks
+            partition.states.ticks - partition.saved_ticks >= self._ticks
             or self._clock() - partition.saved_at_s >= self._interval_s
         )
         if due and (partition.saving is None or partition.saving.done()):
@@ -75,14 +75,14 @@ class Saver:
 
     def _begin(self, partition: Partition) -> asyncio.Task[None]:
         partition.saved_next = partition.next
-        partition.saved_ticks = partition.state.ticks
+        partition.saved_ticks = partition.states.ticks
         partition.saved_at_s = self._clock()
-        return asyncio.create_task(self._save(partition.tp, partition.next, partition.state.copy()))
+        return asyncio.create_task(self._save(partition.tp, partition.next, partition.states.copy()))
 
-    async def _save(self, tp: TP, next_: int, copy: PartitionCopy) -> None:
+    async def _save(self, tp: TP, next_: int, copy: StatesCopy) -> None:
         started_s = self._clock()
         async with self._packing:
-            data = await asyncio.to_thread(lambda: checkpoints.compress(pack(copy)))
+            data = await asyncio.to_thread(lambda: checkpoints.compress(pack_states(copy)))
         await self._publisher.delivered()
         topic = self._checkpoint_topic(tp.topic)
         for part in checkpoints.split(Checkpoint(next_, self._new_id(), data), self._part_bytes):
@@ -134,15 +134,15 @@ class Loader:
     def _place(self, tp: TP, found: Restored | None, begin: int, end: int) -> Restored:
         where = {"topic": tp.topic, "partition": tp.partition}
         if found is None:
-            return Restored(PartitionState(self._sessions), begin)
+            return Restored(OperatorStates.empty(self._sessions), begin)
         if found.next > end:
             # The log is another one than the checkpoint's: the topic was made anew, or the broker lost its end.
             log.error("checkpoint_beyond_log", **where, checkpoint_next=found.next, log_end=end, starting_at=begin)
-            return Restored(PartitionState(self._sessions), begin)
+            return Restored(OperatorStates.empty(self._sessions), begin)
         if found.next < begin:
             # The state sees the jump in frame numbers and treats it as the gap that it is.
             log.error("log_deleted_before_read", **where, checkpoint_next=found.next, lost_messages=begin - found.next)
-            return Restored(found.state, begin)
+            return Restored(found.states, begin)
         return found
 
     async def _newest(self, consumer: AIOKafkaConsumer, assigned: set[TP]) -> dict[TP, Restored]:
@@ -167,11 +167,11 @@ class Loader:
     def _first_good(self, tp: TP, candidates: list[Checkpoint]) -> Restored | None:
         for candidate in candidates:
             try:
-                state = unpack(checkpoints.decompress(candidate.data), self._sessions)
+                states = unpack_states(checkpoints.decompress(candidate.data), self._sessions)
             except BadData as error:
                 log.error("checkpoint_unreadable", topic=tp.topic, partition=tp.partition, error=str(error))
             else:
-                return Restored(state, candidate.next)
+                return Restored(states, candidate.next)
         return None
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from tapeline.model.columns import COLUMNS, TICK_KINDS, Kind, TickKind
 from tapeline.model.frames import Array, Gap, TickFrame
 from tapeline.orderflow.flow import KINDS
-from tapeline.orderflow.partition import PartitionState, pack, unpack
 from tapeline.orderflow.sessions import Sessions
+from tapeline_processor.operators.states import OperatorStates, pack_states, unpack_states
 
 _DAY_NS: Final = 86_400_000_000_000
 _ORDERS: Final = 200
@@ -21,10 +21,10 @@ _ORDERS: Final = 200
 
 def load(sessions: Sessions) -> None:
     """Run every kernel once, so that neither the first real frame nor the first gap need wait for it."""
-    state = PartitionState(sessions)
+    states = OperatorStates.empty(sessions)
     for frame in _frames():
-        state.apply(frame)
-    unpack(pack(state.copy()), sessions)
+        states.pressure.apply(frame)
+    unpack_states(pack_states(states.copy()), sessions)
 
 
 def _frames() -> Iterator[TickFrame]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from faust.types import TP
 
 from tapeline.ops.logs import get_logger
-from tapeline.orderflow.partition import PartitionState
+from tapeline_processor.operators.states import OperatorStates
 
 log = get_logger("processor.partitions")
 
@@ -19,9 +19,9 @@ Fail = Callable[[BaseException], None]
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A state, and the offset of the first message that it does not cover."""
+    """The operators' states, and the offset of the first message that they do not cover."""
 
-    state: PartitionState
+    states: OperatorStates
     next: int
 
 
@@ -30,7 +30,7 @@ class Partition:
     """One assigned partition. `lock` is held while a message is taken in, so that a copy never sees half of one."""
 
     tp: TP
-    state: PartitionState
+    states: OperatorStates
     next: int
     saved_next: int
     saved_ticks: int
@@ -79,10 +79,10 @@ class Partitions(Mapping[TP, Partition]):
     def _partition(self, tp: TP, found: Restored) -> Partition:
         return Partition(
             tp=tp,
-            state=found.state,
+            states=found.states,
             next=found.next,
             saved_next=found.next,
-            saved_ticks=found.state.ticks,
+            saved_ticks=found.states.ticks,
             saved_at_s=self._clock(),
         )
 

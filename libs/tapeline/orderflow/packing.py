@@ -13,7 +13,9 @@ import orjson
 
 from tapeline.errors import BadData
 
-_MAGIC: Final = b"TLOF"
+MAGIC: Final = b"TLOF"
+"""What every packed state begins with."""
+
 _VERSION: Final = 1
 _PREFIX: Final = struct.Struct("<4sIII")  # magic, version, CRC-32 of what follows, length of the header
 
@@ -32,7 +34,7 @@ def pack(copy: PartitionCopy) -> bytes:
     checksum = 0
     for part in parts:
         checksum = zlib.crc32(part, checksum)
-    return b"".join([_PREFIX.pack(_MAGIC, _VERSION, checksum, len(copy.header)), *parts])
+    return b"".join([_PREFIX.pack(MAGIC, _VERSION, checksum, len(copy.header)), *parts])
 
 
 class Unpacker:
@@ -42,7 +44,7 @@ class Unpacker:
         if len(data) < _PREFIX.size:
             raise BadData("checkpoint", "is cut short")
         magic, version, checksum, header_bytes = _PREFIX.unpack_from(data)
-        if magic != _MAGIC:
+        if magic != MAGIC:
             raise BadData("checkpoint", "is not a packed pressure state")
         if version != _VERSION:
             raise BadData("checkpoint.version", f"must be {_VERSION}, is {version}", "start from the log without it")

@@ -59,7 +59,7 @@ class TicksAgent:
 
     async def _apply(self, partition: Partition, message: Message) -> None:
         frame = self._decoder.decode(message.value or b"")
-        rows = pressure.pressure(partition.state, frame)
+        rows = pressure.pressure(partition.states.pressure, frame)
         self._frames.inc()
         if frame.columns:
             self._ticks.inc(len(frame))
