@@ -100,6 +100,8 @@ class BarchartSettings(FeedSettings):
     """Chromium's program; by default the system's, else the one that Playwright installed."""
     captures_folder: Path | None = None
     """Folder of what failed pages looked like; by default `barchart/captures` in the state folder."""
+    captures_count: int = Field(default=200, ge=0)
+    """Most failures that are captured; the oldest are removed; 0: none is captured."""
     captures_bytes: int = Field(default=67_108_864, ge=1_048_576)
     """Most bytes of captures; the oldest are removed."""
     count_usage: bool | None = None
