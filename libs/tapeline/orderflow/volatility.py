@@ -54,7 +54,7 @@ def with_volatility(chain: Chain, *, rate: float) -> Chain:
     if is_computed and chain.forward is not None:
         forward = chain.forward.value
         quoted, bid, middle, ask = _volatilities(contracts, forward, years, rate)
-        unsolved = quoted & (np.isnan(bid) | np.isnan(middle) | np.isnan(ask))
+        unsolved = quoted & np.isnan(bid + middle + ask)
         flags = flags | np.where(unsolved, np.uint32(flag_bit("iv")), np.uint32(0))
         middle = _of_strike(contracts, quoted, middle)
         greeks = black_76(forward, contracts.strike / 1e9, years, middle, contracts.is_call, rate)
@@ -93,7 +93,7 @@ def implied_volatilities(
             deviation = solve(
                 call if is_call[i] else put, strikes[i], forward, prices[i], discount, 0.0, guess, _ACCURACY
             )
-        except RuntimeError:  # the only way in which it says that it found none
+        except RuntimeError:  # its way of saying that it found none
             continue
         found[i] = deviation * scale
     return found

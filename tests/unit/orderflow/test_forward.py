@@ -69,9 +69,9 @@ def test_the_tightest_pairs_near_the_money_decide() -> None:
     surface = true_surface(25_000, DAYS)
     distance = np.abs(surface.strikes - 25_000)
     tight = (distance <= 300) & (surface.strikes % 50 == 0)
-    # what is quoted wider, or as tight but far away, is 1 point off
+    # what is quoted wider, or tighter but far away, is 1 point off
     shift = np.where(surface.is_call & ~tight, 1.0, 0.0)
-    half_spreads = np.where(tight | (distance > 800), 1.0, 5.0)
+    half_spreads = np.where(tight, 1.0, np.where(distance > 800, 0.9, 5.0))
     forward = forward_of(quoted(surface, half_spreads, days=DAYS, shift=shift))
     assert forward.value == pytest.approx(25_000, abs=1e-6)
 

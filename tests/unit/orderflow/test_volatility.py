@@ -117,6 +117,16 @@ def test_a_price_that_no_volatility_gives_is_flagged() -> None:
     assert not np.isnan(columns["iv_bid"]).any()
 
 
+def test_bounds_are_not_passed() -> None:
+    discount = math.exp(-RATE)
+    for is_call, strike in ((True, 24_000.0), (False, 26_000.0)):
+        lowest, highest = 1_000 * discount, (FUTURE if is_call else strike) * discount
+        prices = np.array([math.nan, -1.0, 0.0, lowest - 1, lowest, lowest + 1, highest - 1, highest, highest + 1])
+        strikes, rights = np.full(len(prices), strike), np.full(len(prices), is_call)
+        found = implied_volatilities(prices, strikes, rights, FUTURE, 1.0, RATE)
+        assert np.isnan(found).tolist() == [True] * 5 + [False] * 2 + [True] * 2
+
+
 @pytest.mark.parametrize("days", [0.25, 7.0, 90.0])
 @pytest.mark.parametrize("is_call", [True, False])
 def test_value_and_greeks_are_those_of_vollib(days: float, is_call: bool) -> None:
@@ -157,8 +167,9 @@ def test_nothing_is_computed_from_the_expiry_on() -> None:
     assert set(after.contracts.columns) == {"bid", "ask"}
 
 
-def test_nothing_is_computed_without_a_forward() -> None:
-    found = with_volatility(make_chain([26_000.0], [True], [9.0], [10.0]), rate=RATE)
+@pytest.mark.parametrize("forward", [None, Forward(0.0, "future"), Forward(-1.0, "parity")])
+def test_nothing_is_computed_without_a_forward(forward: Forward | None) -> None:
+    found = with_volatility(replace(make_chain([26_000.0], [True], [9.0], [10.0]), forward=forward), rate=RATE)
     assert (found.flags, found.computed) == (("no_forward",), ())
     assert set(found.contracts.columns) == {"bid", "ask"}
     assert computed(found).flags == ()
