@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
+import chain_volatility
 import databento_live
 import end_to_end
 import kernel
@@ -49,6 +50,7 @@ class Size:
     messages: int
     live_s: float
     kernel_passes: int
+    chain_passes: int
     live_records: int
     outages_s: tuple[float, ...]
     warms_broker: bool
@@ -59,6 +61,7 @@ FULL = Size(
     messages=60_000,
     live_s=20.0,
     kernel_passes=50,
+    chain_passes=200,
     live_records=10_000_000,
     outages_s=(1.0, 1.0, 1.0, 30.0),
     warms_broker=True,
@@ -68,6 +71,7 @@ QUICK = Size(
     messages=10_000,
     live_s=4.0,
     kernel_passes=5,
+    chain_passes=20,
     live_records=1_000_000,
     outages_s=(1.0,),
     warms_broker=False,
@@ -83,6 +87,7 @@ class Measured:
     faust_ticks_per_s: list[float] = field(default_factory=list)
     quixstreams_ticks_per_s: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _QUIXSTREAMS})
     kernel_ns: list[float] = field(default_factory=list)
+    chain_iv_ms: list[float] = field(default_factory=list)
     latency: list[latency.Latency] = field(default_factory=list)
     databento: list[databento_live.LiveFeed] = field(default_factory=list)
     outages: list[outage.Outage] = field(default_factory=list)
@@ -101,6 +106,9 @@ async def measure(
         if "kernel_ns_per_tick" in names:
             measured.kernel_ns.append(kernel.measure(file, size.kernel_passes))
             say(run, runs, f"kernel: {measured.kernel_ns[-1]:.1f} ns per tick")
+        if "chain_iv_ms" in names:
+            measured.chain_iv_ms.append(chain_volatility.measure(size.chain_passes))
+            say(run, runs, f"forward, volatilities and greeks of a chain: {measured.chain_iv_ms[-1]:.2f} ms")
         if names & (_RATES | _MEMORY):
             whole = await end_to_end.measure(broker, file, size.ticks)
             measured.end_to_end.append(whole)
@@ -183,6 +191,9 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
         add("first_tick_after_outage_ms", brief[-1], 0, says)
     if measured.kernel_ns:
         add("kernel_ns_per_tick", median(measured.kernel_ns), 1, f"{file.says}, one core")
+    if measured.chain_iv_ms:
+        says = f"{chain_volatility.CONTRACTS} contracts: forward, volatilities of bid, middle and ask, greeks; one core"
+        add("chain_iv_ms", median(measured.chain_iv_ms), 2, says)
     if measured.latency:
         seen = sorted(measured.latency, key=lambda run: run.p99_ms)[len(measured.latency) // 2]
         live = f"the synthetic market at {seen.ticks_per_s:,.0f} ticks/s, {size.live_s:g} s, {seen.rows:,} rows"
