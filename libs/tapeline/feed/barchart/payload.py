@@ -12,6 +12,7 @@ What is decided here, where the vendor leaves it open:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -48,6 +49,7 @@ _COUNTS: Final = (("volume", "volume"), ("open_interest", "openInterest"))
 _GREEKS: Final = ("delta", "gamma", "theta", "vega")
 _VOLATILITY: Final = "optImpliedVolatility"
 _RIGHTS: Final = {"Call": "C", "Put": "P"}
+_digits = lru_cache(16_384)(decimal_text)
 
 
 def parse_chain(
@@ -156,7 +158,7 @@ def _strikes(rows: Rows, symbols: list[str]) -> tuple[Integers, Array]:
     read = rows.read(name, texts.strike)
     letters = rows.read("optionType", _right)
     for index, ((value, letter), right, symbol) in enumerate(zip(read, letters, symbols, strict=True)):
-        if letter not in ("", right) or symbol.partition("|")[2] != f"{decimal_text(value)}{right}":
+        if letter not in ("", right) or symbol.partition("|")[2] != f"{_digits(value)}{right}":
             raise rows.refusal(
                 index, name, f"must agree with type and symbol, is {rows.rows[index][name]!r} of a {right}"
             )

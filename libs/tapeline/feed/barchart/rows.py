@@ -34,7 +34,7 @@ class Rows:
 
     def has(self, name: str) -> bool:
         """Return whether any row has a field."""
-        return any(name in row for row in self.rows)
+        return name in self.rows[0] or any(name in row for row in self.rows)
 
     def read(self, name: str, reader: Callable[[str], T], absent: T | None = None) -> list[T]:
         """Return what `reader` makes of the field's text in each row, `absent` where a row has no such field.
@@ -80,7 +80,9 @@ class Rows:
         if not set(map(type, numbers)) <= _NUMBERS:
             index = next(index for index, number in enumerate(numbers) if type(number) not in _NUMBERS)
             raise self.refusal(index, f"raw.{name}", f"must be a number or null, is {numbers[index]!r}")
-        return np.nan_to_num(np.array(numbers, dtype=np.float64), copy=False)
+        raws = np.array(numbers, dtype=np.float64)
+        raws[np.isnan(raws)] = 0.0
+        return raws
 
     def refusal(self, index: int, name: str, rule: str, remedy: str = _DRIFT) -> BadData:
         """Return the error about a field of a row."""
