@@ -49,9 +49,10 @@ test-broker:
 demo: setup demo-broker ## Show live pressure of a synthetic market (DEMO_SECONDS=30 to end by itself)
 	@$(BIN)/tapeline demo
 
-test: setup test-broker ## Run all tests against a real broker (ARGS="tests/unit -k book" for some)
+# most tests wait for processes and networks more than they compute
+test: setup test-broker ## Run all tests against real brokers, in two processes (ARGS="-n 0 tests/unit -k book" for some)
 	@echo "test: running pytest"
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## Check format, lint, types and the direction of imports
 	@echo "check: ruff format"; $(BIN)/ruff format --check --quiet .

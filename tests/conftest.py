@@ -8,8 +8,10 @@ import itertools
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -19,6 +21,7 @@ from docker.errors import DockerException, ImageNotFound
 
 from tapeline.bus.probe import prove_writable
 from tapeline.errors import BrokerUnavailable, Misconfigured
+from tapeline.feed.file_lock import file_lock
 from tapeline_cli.java import kafka_version
 from tapeline_cli.local_broker import LocalBroker, state_folder
 
@@ -31,9 +34,21 @@ _namespaces = itertools.count(1)
 _notes: list[str] = []
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what is to be said to the process that says it, where several run the tests."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["notes"] = _notes
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process that has run tests has to say."""
+    _notes.extend(getattr(node, "workeroutput", {}).get("notes", []))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which broker served the run, and what was tried before it."""
-    for note in _notes:
+    """Say which brokers served the run, and what was tried before them."""
+    for note in dict.fromkeys(_notes):
         terminalreporter.write_line(f"broker: {note}")
 
 
@@ -107,7 +122,9 @@ def _a_broker(folder: Path) -> Iterator[str]:
         return
     own = LocalBroker(folder, jars=users.jars)
     try:
-        address = own.start(_BROKER_START_S).bootstrap_servers
+        # One after the other, where several processes run the tests: two would find the same port free.
+        with file_lock(Path(tempfile.gettempdir(), "tapeline-test-broker.lock"), _BROKER_START_S):
+            address = own.start(_BROKER_START_S).bootstrap_servers
     except Misconfigured as error:
         lacking("kafka", str(error))
         raise
