@@ -129,13 +129,23 @@ def parse_quote(payload: bytes, vendor_symbol: str) -> UnderlyingPrice:
     symbols = rows.read("symbol", str)
     if vendor_symbol not in symbols:
         raise BadData("data.symbol", f"must be {vendor_symbol}, is {', '.join(symbols[:3])}")
+    price = future_price(rows, symbols.index(vendor_symbol))
+    if price is None:
+        raise BadData(
+            "data.lastPrice", f"must be a price of {vendor_symbol}, there is none", "ask again once it trades"
+        )
+    return price
+
+
+def future_price(rows: Rows, index: int) -> UnderlyingPrice | None:
+    """Return the price in a row of futures, None where it has none; a date is not told as its time. Raises BadData."""
     last, is_settled = _last_prices(rows)
-    trade_at, _ = trade_times(rows)
-    index = symbols.index(vendor_symbol)
-    value, at = int(last[index]), int(trade_at[index])
+    trade_at, precision = trade_times(rows)
+    value = int(last[index])
     if value == NULL:
-        raise rows.refusal(index, "lastPrice", "must be a price, there is none", "ask again once it has traded")
-    return UnderlyingPrice(value, "settlement" if is_settled[index] else "trade", None if at == NULL else at)
+        return None
+    at = int(trade_at[index]) if precision[index] == SECOND else None
+    return UnderlyingPrice(value, "settlement" if is_settled[index] else "trade", at)
 
 
 def _symbols(rows: Rows, series: VendorSeries) -> list[str]:
