@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -42,6 +43,31 @@ _ORDER_LATENCY_NS: Final = 11_000
 """No live record is captured sooner after its event than this, so that the opening comes before all of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTrades:
+    """What a session's trades come to: prices (exponent -9), and when the last one was; none without `volume`."""
+
+    open_e9: int = 0
+    high_e9: int = 0
+    low_e9: int = 0
+    last_e9: int = 0
+    traded_ns: int = 0
+    volume: int = 0
+
+    def after(self, trades: Array) -> SessionTrades:
+        """Return the same after more trades, at least one, in their order."""
+        prices = trades["price"]
+        low_e9, high_e9 = int(prices.min()), int(prices.max())
+        return SessionTrades(
+            open_e9=self.open_e9 if self.volume else int(prices[0]),
+            high_e9=max(self.high_e9, high_e9) if self.volume else high_e9,
+            low_e9=min(self.low_e9, low_e9) if self.volume else low_e9,
+            last_e9=int(prices[-1]),
+            traded_ns=int(trades["ts_event"][-1]),
+            volume=self.volume + int(trades["size"].sum()),
+        )
+
+
 class BookRows:
     """Derives rows from the MBO records of `instrument_ids`, whose books are empty at first."""
 
@@ -49,11 +75,20 @@ class BookRows:
         self._tops = {each: np.array(_EMPTY_TOP, dtype=np.int64) for each in instrument_ids}
         self._low = dict.fromkeys(instrument_ids, INT64_MAX)
         self._high = dict.fromkeys(instrument_ids, -INT64_MAX)
+        self._sessions = dict.fromkeys(instrument_ids, SessionTrades())
 
     def mid_points(self, instrument_id: int) -> float:
         """Return the middle between the best bid and ask, in points."""
         bid_e9, ask_e9 = self._tops[instrument_id][TOP_PRICE : TOP_PRICE + 2].tolist()
         return float(bid_e9 + ask_e9) / 2e9
+
+    def top(self, instrument_id: int) -> tuple[int, ...]:
+        """Return the best bid and ask (exponent -9; INT64_MAX: none), their sizes and their counts of orders."""
+        return tuple(self._tops[instrument_id].tolist())
+
+    def session(self, instrument_id: int) -> SessionTrades:
+        """Return what the session's trades come to."""
+        return self._sessions[instrument_id]
 
     def derive(self, records: Array, tops: Int64s) -> tuple[Array, Array]:
         """Return the (mbp-1, trades) rows of whole events; `tops` holds the top after each record that ends one.
@@ -79,6 +114,7 @@ class BookRows:
             shown += [before[event_of_trade], after[is_told]]
             self._tops[number] = after[-1].copy()
         trades = records[is_trade]
+        self._keep(trades)
         if not positions:
             return np.zeros(0, dtype=MBP1), np.zeros(0, dtype=TRADES)
         position = np.concatenate(positions)
@@ -87,6 +123,12 @@ class BookRows:
         for column, values in zip(_TOP_COLUMNS, np.concatenate(shown)[order].T, strict=True):
             rows[column] = values
         return rows, _like(trades, TRADES, 0x00)
+
+    def _keep(self, trades: Array) -> None:
+        for number, session in self._sessions.items():
+            own = trades[trades["instrument_id"] == number]
+            if len(own):
+                self._sessions[number] = session.after(own)
 
     def extremes(self, trades: Array) -> Array:
         """Return a statistics row for each trade that is the session's highest or lowest so far."""

@@ -45,6 +45,16 @@ class Underlying:
     settlement_points: float
 
 
+@dataclass(frozen=True, slots=True)
+class ListedContract:
+    """An option that is listed, and what the clearing house said of it; `yesterday` is None where it is new."""
+
+    instrument_id: int
+    strike_points: int
+    is_call: bool
+    yesterday: Yesterday | None
+
+
 class InstrumentIds:
     """Gives every symbol a number of its own, the same in every run in which the same are asked for before it."""
 
@@ -80,6 +90,7 @@ class OptionBoard:
         self._capture = capture
         self._take_up = take_up
         self._listed: dict[Series, dict[tuple[int, bool], Listing]] = {}
+        self._yesterday: dict[int, Yesterday] = {}
 
     @property
     def series(self) -> list[Series]:
@@ -89,6 +100,13 @@ class OptionBoard:
     def instrument_ids(self, series: Series) -> list[int]:
         """Return the numbers of all contracts of a series."""
         return [listing.instrument_id for listing in self._listed[series].values()]
+
+    def contracts(self, series: Series) -> list[ListedContract]:
+        """Return the calls and puts of a series in the order of their listing."""
+        return [
+            ListedContract(listing.instrument_id, strike, is_call, self._yesterday.get(listing.instrument_id))
+            for (strike, is_call), listing in self._listed[series].items()
+        ]
 
     def instrument_ids_on(self, underlying: str, at_ns: int) -> list[int]:
         """Return the numbers of all contracts on a future that have not expired at `at_ns`."""
@@ -181,6 +199,7 @@ class OptionBoard:
         if not is_new:
             settled = underlying.settlement_points
             yesterday = _yesterday(settled, rights, weights, numbers, series.expires_ns, at_ns)
+            self._yesterday.update({each.instrument_id: each for each in yesterday})
             self._capture.put("statistics", 0, statistics_of_yesterday(yesterday, day_before(at_ns), at_ns))
         self._take_up(contracts)
         return numbers

@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from tapeline.feed.dbn_records import Array
 from tapeline_simulator.book_rows import MBP1, TRADES
-from tapeline_simulator.option_rows import STATE, Int64s, on_tick_above, on_tick_below, quote_rows, trade_rows
+from tapeline_simulator.option_rows import (
+    NICKEL_E9,
+    STATE,
+    Int64s,
+    on_tick_above,
+    on_tick_below,
+    quote_rows,
+    trade_rows,
+)
 from tapeline_simulator.surface import Floats, option_values
 
 Bools = npt.NDArray[np.bool_]
@@ -89,6 +97,10 @@ class OptionQuotes:
             added[name] = [getattr(contract, name) for contract in contracts]
         self._contracts = np.concatenate([self._contracts, added])
 
+    def shown(self) -> Array:
+        """Return what every contract shows now (STATE), in the order of their taking up; a copy."""
+        return self._contracts.copy()
+
     def next_slice(self, at_ns: int, futures: Floats, is_trading: Bools) -> tuple[Array, Array]:
         """Return the (mbp-1, trades) rows of [at_ns, at_ns + SLICE_NS), in order of capture.
 
@@ -111,13 +123,15 @@ class OptionQuotes:
         before = quote_rows(state[traded])
         self._quote(state, quoted, values, half_spreads)
         self._trade(state, traded, before)
-        every[live] = state
         pairs = np.repeat(before, 2)
         pairs[1::2] = quote_rows(state[traded])
         rows = np.concatenate([quote_rows(state[quoted]), pairs])
         events = np.concatenate([np.arange(len(quoted)), len(quoted) + np.repeat(np.arange(len(traded)), 2)])
         rows = self._stamp(at_ns, rows, events)
-        return rows, trade_rows(rows[rows["action"] == ord("T")])
+        executions = trade_rows(rows[rows["action"] == ord("T")])
+        _record(state, traded, executions)
+        every[live] = state
+        return rows, executions
 
     def _how_many(self, future: float) -> tuple[int, int]:
         """Return how many quotes and trades a slice has: more while the future moves, as asked for on the average."""
@@ -209,6 +223,20 @@ class OptionQuotes:
         rows["ts_event"], rows["ts_recv"], rows["ts_in_delta"] = times[at], received[at], in_deltas[at]
         rows["sequence"] = packets[at] & 0xFFFF_FFFF
         return rows
+
+
+def _record(state: Array, traded: Int64s, trades: Array) -> None:
+    """Keep what the session's trades come to; `trades` are those of the contracts `traded`, one each."""
+    numbers = state["instrument_id"][traded]
+    order = np.argsort(numbers)
+    rows = traded[order[np.searchsorted(numbers, trades["instrument_id"], sorter=order)]]
+    prices = trades["price"] // NICKEL_E9
+    is_first = state["volume"][rows] == 0
+    state["open"][rows] = np.where(is_first, prices, state["open"][rows])
+    state["high"][rows] = np.maximum(state["high"][rows], prices)
+    state["low"][rows] = np.where(is_first, prices, np.minimum(state["low"][rows], prices))
+    state["last"][rows], state["traded_ns"][rows] = prices, trades["ts_event"]
+    state["volume"][rows] += trades["size"]
 
 
 def _values(state: Array, at_ns: int, futures: Floats) -> tuple[Floats, Floats]:

@@ -39,6 +39,12 @@ STATE: Final = np.dtype(
         ("ask_count", "<i8"),
         ("action", "u1"),
         ("is_bid_told", "?"),
+        ("open", "<i8"),  # nickels, as all prices of trades; 0: not traded yet
+        ("high", "<i8"),
+        ("low", "<i8"),
+        ("last", "<i8"),
+        ("traded_ns", "<i8"),
+        ("volume", "<i8"),
     ]
 )
 

@@ -5,7 +5,7 @@ The same seed and start give the same tape, however the time is cut into calls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -24,6 +24,7 @@ from tapeline_simulator.expiries import Future, Series, future_of, next_series
 from tapeline_simulator.market import TICK_E9, Market
 from tapeline_simulator.option_board import InstrumentIds, OptionBoard, Underlying, day_before
 from tapeline_simulator.option_quotes import SLICE_NS, OptionQuotes
+from tapeline_simulator.option_rows import STATE
 from tapeline_simulator.reference_records import (
     EXPIRED,
     HALT,
@@ -39,6 +40,7 @@ from tapeline_simulator.reference_records import (
     statuses,
 )
 from tapeline_simulator.trading import Trading
+from tapeline_simulator.venue_view import FutureView, VenueView
 
 _BEFORE_THE_OPENING_NS: Final = 60 * 10**9
 _TRADING_BEFORE_START_NS: Final = 10**9
@@ -97,6 +99,7 @@ class Venue:
         self._options = options
         self._quotes = OptionQuotes(seed, options.quotes_per_s, options.trades_per_s) if options else None
         self._next_slice_ns = start_ns
+        self._yesterday: dict[int, Yesterday] = {}
         self._open()
 
     def advance(self, until_ns: int) -> None:
@@ -125,6 +128,18 @@ class Venue:
             raise Misconfigured(f"instrument {instrument_id} has no book: only {', '.join(self._market.symbols)} have")
         return self._market.snapshot((instrument_id,))
 
+    def view(self) -> VenueView:
+        """Return what the venue shows now: what the tape tells, and what it will tell in the next SLICE_NS."""
+        listed = {}
+        if self._board is not None:
+            listed = {series: tuple(self._board.contracts(series)) for series in self._board.series}
+        return VenueView(
+            at_ns=self._now,
+            futures=tuple(self._future_view(future, number) for future, number in self._numbered_futures()),
+            listed=listed,
+            state=self._quotes.shown() if self._quotes is not None else np.zeros(0, dtype=STATE),
+        )
+
     def halt(self, symbol: str, seconds: float) -> None:
         """Halt a future and the options on it, from the end of the tape on, for `seconds` of the market's time.
 
@@ -137,6 +152,13 @@ class Venue:
         if self._trading.halt(symbol, until_ns, self._now):
             self._tell(listed[symbol], HALT, self._now)
         self._agenda.plan(until_ns, partial(self._resume, listed[symbol]))
+
+    def _numbered_futures(self) -> Iterator[tuple[Future, int]]:
+        return zip(self._futures, self._market.instrument_ids, strict=True)
+
+    def _future_view(self, future: Future, number: int) -> FutureView:
+        bid_e9, ask_e9, *_ = self._rows.top(number)
+        return FutureView(future, bid_e9, ask_e9, self._rows.session(number), self._yesterday[number])
 
     # -- the opening -------------------------------------------------------------------------------------------------
 
@@ -173,8 +195,9 @@ class Venue:
         self._tape.listings.add(listing)
         self._capture.put("definition", _VENUE, records_of("definition", data))
         held = _OPEN_INTEREST // 10**position
-        yesterday = [Yesterday(number, settlement_ticks * TICK_E9, held, held * 2)]
-        self._capture.put("statistics", _VENUE, statistics_of_yesterday(yesterday, day_before(at_ns), at_ns))
+        yesterday = Yesterday(number, settlement_ticks * TICK_E9, held, held * 2)
+        self._yesterday[number] = yesterday
+        self._capture.put("statistics", _VENUE, statistics_of_yesterday([yesterday], day_before(at_ns), at_ns))
         self._agenda.plan(future.expires_ns, partial(self._expire_future, future))
         return Underlying(future, position, number, settlement_ticks * TICK_E9 / 1e9)
 

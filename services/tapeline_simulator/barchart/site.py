@@ -1,0 +1,257 @@
+"""Barchart's site as one server on loopback: pages, login, the core API and OnDemand over one market."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from tapeline.errors import Misconfigured
+from tapeline_simulator.barchart import core_api
+from tapeline_simulator.barchart.answers import (
+    Answer,
+    challenge,
+    html_instead,
+    page,
+    redirect,
+    refusal,
+    reset,
+    retry_after_header,
+    send,
+    too_many,
+)
+from tapeline_simulator.barchart.bucket import LeakyBucket
+from tapeline_simulator.barchart.faults import SiteFault, SiteFaults
+from tapeline_simulator.barchart.market import ChainMarket, ListedSeries, MarketView, find_series
+from tapeline_simulator.barchart.pages import (
+    CORE_API,
+    PULSE,
+    login_page,
+    plain_page,
+    quote_page,
+    series_path,
+)
+from tapeline_simulator.barchart.sessions import Bytes, Session, Sessions
+from tapeline_simulator.barchart.settings import SiteSettings
+
+REQUESTS_REMEMBERED: Final = 10_000
+PULSE_S: Final = 20.0
+"""So long the site keeps what the page asks without end."""
+_STOP_S: Final = 0.1
+_UNANSWERED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRequest:
+    """One request as it was answered, when (ns since the epoch) and with which status; 0: it was not.
+
+    `kind` is ``page``, ``login``, ``chain``, ``quote``, ``on-demand``, ``pulse`` or ``other``.
+    """
+
+    at_ns: int
+    kind: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    status: int
+
+
+Responder = Callable[[web.Request, SiteFault | None], Awaitable[Answer]]
+
+
+class BarchartSite:
+    """Serve `market` for as long as the `async with` block lasts.
+
+    `port` 0 takes any free one; `url` is where the site is, OnDemand under ``/ondemand``. `faults` lets things go
+    wrong, `requests` remembers the last REQUESTS_REMEMBERED. Cookies of an IP address are kept only by clients that are
+    told to. Raises Misconfigured where it cannot listen.
+    """
+
+    def __init__(
+        self,
+        market: ChainMarket,
+        *,
+        settings: SiteSettings | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        clock_ns: Callable[[], int] = time.time_ns,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        random_bytes: Bytes = secrets.token_bytes,
+    ) -> None:
+        self.settings = settings or SiteSettings()
+        self.faults = SiteFaults(market.view)
+        self.requests: deque[SiteRequest] = deque(maxlen=REQUESTS_REMEMBERED)
+        self.url = ""
+        self._market = market
+        self._sessions = Sessions(random_bytes)
+        self._bucket = LeakyBucket(self.settings.calls_per_minute)
+        self._host = host
+        self._port = port
+        self._clock_ns = clock_ns
+        self._monotonic_s = monotonic_s
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        application = web.Application()
+        add = application.router.add_route
+        add("GET", "/", self._serves("other", self._home))
+        add("GET", "/login", self._serves("login", self._show_login))
+        add("POST", "/login", self._serves("login", self._log_in))
+        add("GET", "/logout", self._serves("other", self._log_out))
+        add("GET", "/futures/quotes/{future}/options", self._serves("page", self._show_quotes))
+        add("GET", "/futures/quotes/{future}/options/{series}", self._serves("page", self._show_quotes))
+        add("GET", CORE_API, self._serves("core-api", self._quotes))
+        add("GET", PULSE, self._serves("pulse", self._pulse))
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_STOP_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise Misconfigured(
+                f"Barchart's site: cannot listen on {self._host}:{self._port}: {error.strerror} (set another port)"
+            ) from None
+        self._runner = runner
+        self.url = f"http://{self._host}:{runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._runner is not None:
+            self.faults.clear()
+            await self._runner.cleanup()
+
+    # -- every request -----------------------------------------------------------------------------------------------
+
+    def _serves(self, kind: str, respond: Responder) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            of = core_api.kind_of(request.query) if kind == "core-api" else kind
+            return await self._serve(request, of, respond)
+
+        return serve
+
+    async def _serve(self, request: web.Request, kind: str, respond: Responder) -> web.StreamResponse:
+        answer, fault = await self._answer(request, kind, respond)
+        at_ns = self._clock_ns()
+        status = _UNANSWERED if answer is None else answer.status
+        self.requests.append(SiteRequest(at_ns, kind, request.method, request.path, dict(request.query), status))
+        if answer is None:
+            await self.faults.wait_until_cleared()
+            reset(request)
+            return web.StreamResponse()
+        cookies = {} if answer.session is None else self._sessions.cookies(answer.session)
+        return await send(request, answer, cookies, fault)
+
+    async def _answer(
+        self, request: web.Request, kind: str, respond: Responder
+    ) -> tuple[Answer | None, SiteFault | None]:
+        """Return the answer and what is to happen to it; None: there is none."""
+        if request.path == CORE_API and (wait_s := self._bucket.wait_s(self._monotonic_s())):
+            return too_many(wait_s, self.settings.retry_after, self._clock_ns()), None
+        fault = self.faults.take(kind, at_the_door=True)
+        if fault is not None and fault.name == "hang":
+            return None, None
+        if fault is not None and (instead := self._instead(request, fault)) is not None:
+            return instead, None
+        if request.path == CORE_API:
+            refused = core_api.refuse(self.settings.auth, self._sessions.find(request.cookies), request.headers)
+            if refused is not None:
+                return refused, None
+        fault = self.faults.take(kind, at_the_door=False)
+        return await respond(request, fault), fault
+
+    def _instead(self, request: web.Request, fault: SiteFault) -> Answer | None:
+        """Return what is answered instead of what was asked for, whatever that is; None: nothing."""
+        session = self._sessions.find(request.cookies)
+        if fault.name == "session-expired":
+            if session is not None:
+                self._sessions.end(session)
+            return refusal(fault["status"], "Unauthenticated.")
+        if fault.name == "xsrf-rotated":
+            if session is not None:
+                self._sessions.rotate(session)
+            return Answer(fault["status"], b'{"message":"CSRF token mismatch."}', "application/json", session)
+        if fault.name == "login-rejected":
+            return redirect("/login", session or self._sessions.open()) if request.method == "POST" else None
+        if fault.name == "waf":
+            return challenge(fault["status"])
+        if fault.name == "html-instead-of-json":
+            return html_instead(fault["status"])
+        wait = retry_after_header(fault["seconds"], fault["retry_after"], self._clock_ns())
+        return refusal(fault["status"], "Server Error" if fault["status"] >= 500 else "Refused.", wait)
+
+    # -- what they get -----------------------------------------------------------------------------------------------
+
+    async def _home(self, request: web.Request, _fault: SiteFault | None) -> Answer:
+        session = self._session(request)
+        html = plain_page("Barchart", "Futures.", csrf_token=session.csrf_token, is_logged_in=session.is_logged_in)
+        return page(html, session)
+
+    async def _show_login(self, request: web.Request, _fault: SiteFault | None) -> Answer:
+        session = self._session(request)
+        return page(login_page(session.csrf_token, is_rejected=session.was_rejected), session)
+
+    async def _log_in(self, request: web.Request, _fault: SiteFault | None) -> Answer:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        session = self._sessions.find(request.cookies)
+        if session is None or not compare_digest(session.csrf_token.encode(), form.get("_token", "").encode()):
+            return page(plain_page("Page Expired", "Page Expired"), status=419)
+        password = self.settings.accounts.get(form.get("email", ""))
+        if password is None or not compare_digest(password.encode(), form.get("password", "").encode()):
+            session.was_rejected = True
+            return redirect("/login", session)
+        self._sessions.end(session)
+        return redirect("/", self._sessions.open(is_logged_in=True))
+
+    async def _log_out(self, request: web.Request, _fault: SiteFault | None) -> Answer:
+        self._sessions.end(self._session(request))
+        return redirect("/", self._sessions.open())
+
+    async def _show_quotes(self, request: web.Request, _fault: SiteFault | None) -> Answer:
+        session, view = self._session(request), self._market.view()
+        asked = request.match_info.get("series", "")
+        futures = {future.symbol: future for future in view.futures}
+        if request.match_info["future"] not in futures:
+            return page(plain_page("Page Not Found", "404 - Page Not Found"), session, status=404)
+        series = find_series(view, asked) if asked else _first(view, request.match_info["future"])
+        if series is None:
+            return page(plain_page("Options", "There is no option data.", csrf_token=session.csrf_token), session)
+        if asked and series.future != request.match_info["future"]:
+            return redirect(series_path(series) + (f"?{request.query_string}" if request.query_string else ""), session)
+        html = quote_page(
+            futures[series.future],
+            series,
+            view.series,
+            at_ns=view.at_ns,
+            delay_s=self.settings.delay_s,
+            csrf_token=session.csrf_token,
+            csrf_late_ms=self.settings.csrf_late_ms,
+            is_merged=request.query.get("futuresOptionsView") == "merged",
+            is_logged_in=session.is_logged_in,
+        )
+        return page(html, session)
+
+    async def _quotes(self, request: web.Request, fault: SiteFault | None) -> Answer:
+        session = self._sessions.find(request.cookies)
+        return core_api.answer(request.query, self._market.view(), session, fault)
+
+    async def _pulse(self, _request: web.Request, _fault: SiteFault | None) -> Answer:
+        await asyncio.sleep(PULSE_S)
+        return Answer(204, b"")
+
+    def _session(self, request: web.Request) -> Session:
+        return self._sessions.find(request.cookies) or self._sessions.open()
+
+
+def _first(view: MarketView, future: str) -> ListedSeries | None:
+    """Return what the page of a future shows where no series is asked for: its quarterly, or else its next."""
+    return find_series(view, future) or next((each for each in view.series if each.future == future), None)
