@@ -4,8 +4,8 @@ What is decided here, where the vendor leaves it open:
 
 - A last price with an ``s`` is a settlement: it is `settlement`, of `settlement_at`, and stays `last` as well, marked
   by `last_is_settlement`; `premium` is of it. Where the last price is a trade, no settlement is told.
-- `as_of`: the vendor says of no quote when it held, only that it delays by 900 s. It is that much before `fetched_at`,
-  or the newest trade where that is later, and never after `fetched_at`.
+- `as_of`: the vendor says of no quote when it held, only that it delays them, by 900 s unless another delay is agreed.
+  It is that much before `fetched_at`, or the newest trade where that is later, and never after `fetched_at`.
 - A time of trade whose text is a date only is midnight UTC of that date, with precision ``day``: its raw number is
   midnight in UTC, midnight in Chicago or the last trade, and does not say which.
 """
@@ -61,8 +61,9 @@ def parse_chain(
     fetched_at: int,
     published_at: int,
     underlying_price: UnderlyingPrice | None = None,
+    delay_s: float = DELAY_S,
 ) -> Chain:
-    """Return the chain of `series` in `payload`, which the vendor gave at `fetched_at` (ns).
+    """Return the chain of `series` in `payload`, which the vendor gave at `fetched_at` (ns), delayed by `delay_s`.
 
     Raises BadData, which names row and field, where it is anything else: no JSON, an error, another series, numbers
     that contradict themselves, a format that has changed. Fields that are not known are passed over.
@@ -79,7 +80,7 @@ def parse_chain(
     columns["trade_at"], columns["trade_precision"] = trade_at, precision
     columns["settlement_at"] = np.where(columns["last_is_settlement"] == 1, trade_at, ABSENT)
     newest_trade = int(trade_at[precision == SECOND].max(initial=0))
-    as_of = min(max(fetched_at - int(DELAY_S * 1e9), newest_trade), fetched_at)
+    as_of = min(max(fetched_at - int(delay_s * 1e9), newest_trade), fetched_at)
     columns["volume_is_stale"] = stale_volumes(
         columns.get("volume", np.full(len(rows), ABSENT)), trade_at, precision, as_of, cme_globex_equity()
     )
@@ -101,7 +102,7 @@ def parse_chain(
         as_of=as_of,
         fetched_at=fetched_at,
         published_at=published_at,
-        delay_s=DELAY_S,
+        delay_s=delay_s,
         underlying_price=underlying_price,
         expected=total,
         expected_from="vendor_total",
