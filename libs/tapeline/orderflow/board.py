@@ -128,7 +128,7 @@ class QuoteBoard:
         elif frame.kind == "status":
             self._statuses(frame, of_row, rows)
         spoken_of: Int64s = of_row[rows]
-        self.cells[RECEIVED_AT, spoken_of] = _times(frame, "ts_recv", "ts_event")[rows]
+        np.maximum.at(self.cells[RECEIVED_AT], spoken_of, _times(frame, "ts_recv", "ts_event")[rows])
         self.cells[STREAM, spoken_of] = stream
         self.cells[IS_SAVED, spoken_of] = frame.origin in ("saved", "backfill")
         return spoken_of
