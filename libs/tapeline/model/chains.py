@@ -7,7 +7,7 @@ speak of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
@@ -246,14 +246,18 @@ class Chain:
         """How old the data was when the message was made, s."""
         return (self.published_at - self.as_of) / 1e9
 
-    def symbols(self) -> list[str]:
-        """Return the contracts' canonical symbols, ``NQZ6 2026-11-26T21:00Z C25000``: the same for every source."""
+    def symbols(self, rows: Sequence[int] | None = None) -> list[str]:
+        """Return the contracts' canonical symbols, ``NQZ6 2026-11-26T21:00Z C25000``: the same for every source.
+
+        `rows` are the positions of those wanted.
+        """
         at = datetime.fromtimestamp(self.expiry // 10**9, UTC)
         head = f"{self.underlying} {at:%Y-%m-%dT%H:%MZ} "
-        rights = np.where(self.contracts.is_call, "C", "P").tolist()
+        wanted = slice(None) if rows is None else list(rows)
+        rights = np.where(self.contracts.is_call[wanted], "C", "P").tolist()
         return [
             f"{head}{right}{decimal_text(strike)}"
-            for right, strike in zip(rights, self.contracts.strike.tolist(), strict=True)
+            for right, strike in zip(rights, self.contracts.strike[wanted].tolist(), strict=True)
         ]
 
 
