@@ -161,7 +161,7 @@ def check_parity(subject: Subject, found: Findings) -> None:
         return
     forward, discount = subject.forward, subject.discount
     calls, puts = subject.calls, subject.puts
-    _, of_calls, of_puts = np.intersect1d(calls.strike, puts.strike, assume_unique=True, return_indices=True)
+    of_calls, of_puts = subject.pairs
     strike = calls.strike[of_calls]
     highest = discount * (forward - strike) if subject.is_european else forward - discount * strike
     lowest = discount * (forward - strike) if subject.is_european else discount * forward - strike

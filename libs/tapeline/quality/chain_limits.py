@@ -15,6 +15,10 @@ class ChainLimits:
     near_share: float = 0.02
     """Completeness is demanded of strikes within this share of the forward."""
 
+    near_deviations: float = 2.0
+    """Nor of strikes so many standard deviations of the future at expiry away: far from it nobody bids for what expires
+    in hours, and 2 % are far then†."""
+
     least_two_sided: float = 0.98
     """Least share of the contracts near the forward that must have a bid and an ask."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -36,16 +37,16 @@ def check_completeness(subject: Subject, found: Findings) -> None:
         found.leave(subject.no_forward, COMPLETENESS)
         return
     distances = np.abs(chain.contracts.strike / 1e9 / subject.forward - 1.0)
-    near = distances <= limits.near_share
+    near_share = max(_near_share(subject, subject.forward), float(distances.min(initial=np.inf)))
+    near = distances <= near_share
     listed, two_sided = np.count_nonzero(near), np.count_nonzero(near & subject.is_two_sided)
-    if not listed or two_sided < limits.least_two_sided * listed:
+    if two_sided < limits.least_two_sided * listed:
         found.add(
             COMPLETENESS,
             "error",
-            f"{two_sided} of {listed} contracts within {limits.near_share:.0%} of the forward have a bid and an ask;"
-            f" {source}",
+            f"{two_sided} of {listed} contracts within {near_share:.2%} of the forward have a bid and an ask; {source}",
             np.flatnonzero(near & ~subject.is_two_sided),
-            cases=[((), _coverage(subject, near, limits.near_share))],
+            cases=[((), _coverage(subject, near, near_share))],
         )
     bands = [_coverage(subject, distances <= share, share) for share in limits.reported_shares]
     bands.append(_coverage(subject, np.ones(count, dtype=bool), None))
@@ -56,6 +57,24 @@ def check_completeness(subject: Subject, found: Findings) -> None:
         count=int(bands[-1]["contracts"] - bands[-1]["two_sided"]),
         cases=[((), band) for band in bands],
     )
+
+
+def _near_share(subject: Subject, forward: float) -> float:
+    """Return within which share of the forward all must be quoted.
+
+    The standard deviation of the future at expiry is √(π/2) times what call and put at the money cost together
+    (Brenner and Subrahmanyam 1988).
+    """
+    of_calls, of_puts = subject.pairs
+    strikes = subject.calls.strike[of_calls]
+    middles = (subject.bid + subject.ask) / 2
+    straddles = middles[subject.calls.rows[of_calls]] + middles[subject.puts.rows[of_puts]]
+    quoted = np.flatnonzero(~np.isnan(straddles))
+    if not len(quoted):
+        return subject.limits.near_share
+    nearest = quoted[np.argmin(np.abs(strikes[quoted] - forward))]
+    deviation = math.sqrt(math.pi / 2) * float(straddles[nearest])
+    return min(subject.limits.near_share, subject.limits.near_deviations * deviation / forward)
 
 
 def _coverage(subject: Subject, within: Bools, share: float | None) -> dict[str, float]:

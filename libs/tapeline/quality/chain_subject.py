@@ -49,7 +49,8 @@ class Ladder:
 class Subject:
     """A chain under the rules at `at_ns`, and what they share. Arrays have the chain's length; prices are points.
 
-    `bid` and `ask` are NaN where there is none. Without an interest rate `discount` is None. `forward` is None where no
+    `bid` and `ask` are NaN where there is none. `pairs` are the places of a strike's call and put in `calls` and `puts`.
+    Without an interest rate `discount` is None. `forward` is None where no
     rule may rely on it, for the reason `no_forward`; it is uncertain by `forward_slack`. `is_european` is False for
     what is, or may be, American.
     """
@@ -63,6 +64,7 @@ class Subject:
     is_crossed: Bools
     calls: Ladder
     puts: Ladder
+    pairs: tuple[Positions, Positions]
     is_expired: bool
     is_european: bool
     discount: float | None
@@ -95,6 +97,9 @@ def lay_out(chain: Chain, at_ns: int, limits: ChainLimits) -> Subject:
     no_forward = _lack_of_forward(chain, limits, is_expired=is_expired)
     forward = chain.forward
     usable = forward is not None and not no_forward
+    calls = _ladder(chain, bid, ask, is_crossed, is_call=True)
+    puts = _ladder(chain, bid, ask, is_crossed, is_call=False)
+    _, of_calls, of_puts = np.intersect1d(calls.strike, puts.strike, assume_unique=True, return_indices=True)
     return Subject(
         chain=chain,
         at_ns=at_ns,
@@ -103,8 +108,9 @@ def lay_out(chain: Chain, at_ns: int, limits: ChainLimits) -> Subject:
         ask=ask,
         is_two_sided=is_two_sided,
         is_crossed=is_crossed,
-        calls=_ladder(chain, bid, ask, is_crossed, is_call=True),
-        puts=_ladder(chain, bid, ask, is_crossed, is_call=False),
+        calls=calls,
+        puts=puts,
+        pairs=(of_calls, of_puts),
         is_expired=is_expired,
         is_european=chain.style == "european",
         discount=None if chain.rate is None else math.exp(-chain.rate * max(years, 0.0)),

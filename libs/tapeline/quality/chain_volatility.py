@@ -128,9 +128,7 @@ def _check_pairs(subject: Subject, prefix: str, found: Findings) -> None:
     column = subject.chain.contracts.columns.get(f"{prefix}delta")
     if column is None or not subject.is_european:
         return
-    calls, puts = subject.calls, subject.puts
-    _, of_calls, of_puts = np.intersect1d(calls.strike, puts.strike, assume_unique=True, return_indices=True)
-    of_calls, of_puts = calls.rows[of_calls], puts.rows[of_puts]
+    of_calls, of_puts = subject.calls.rows[subject.pairs[0]], subject.puts.rows[subject.pairs[1]]
     wrong = np.abs(column[of_calls] - column[of_puts] - _most_delta(subject))
     broken = np.flatnonzero(wrong > subject.limits.most_delta_difference)
     if len(broken):
