@@ -28,7 +28,7 @@ def stale_volumes(volume: Integers, trade_at: Integers, precision: Array, at_ns:
     is closed, the session in hand is the last one.
     """
     of_session_ns = at_ns if calendar.is_open(at_ns) else calendar.last_close(at_ns) - 1
-    begin_ns = calendar.last_close(of_session_ns)
+    begin_ns = calendar.next_open(calendar.last_close(of_session_ns))
     begin_day_ns = int(np.datetime64(calendar.trading_day(of_session_ns), "ns").astype(np.int64))
     is_old = np.where(precision == DAY, trade_at < begin_day_ns, trade_at < begin_ns)
     is_known = (volume > ABSENT) & (trade_at > ABSENT)

@@ -127,7 +127,7 @@ def parse_quote(payload: bytes, vendor_symbol: str) -> UnderlyingPrice:
     Raises BadData where it has none.
     """
     rows = rows_in(answer_object(payload))
-    symbols = rows.read("symbol", str)
+    symbols = rows.read("symbol", str.strip)
     if vendor_symbol not in symbols:
         raise BadData("data.symbol", f"must be {vendor_symbol}, is {', '.join(symbols[:3])}")
     price = future_price(rows, symbols.index(vendor_symbol))
@@ -150,7 +150,7 @@ def future_price(rows: Rows, index: int) -> UnderlyingPrice | None:
 
 
 def _symbols(rows: Rows, series: VendorSeries) -> list[str]:
-    symbols = rows.read("symbol", str)
+    symbols = rows.read("symbol", str.strip)
     heads = parse_name(series.vendor_series).row_heads(int(series.vendor_series[-2:]))
     if not {symbol.partition("|")[0] for symbol in symbols} <= heads:
         index = next(index for index, symbol in enumerate(symbols) if symbol.partition("|")[0] not in heads)
