@@ -15,12 +15,11 @@ from typing import Final, Self
 from aiohttp import web
 
 from tapeline.errors import Misconfigured
-from tapeline_simulator.barchart import core_api
+from tapeline_simulator.barchart import core_api, on_demand
 from tapeline_simulator.barchart.answers import (
     Answer,
     challenge,
     html_instead,
-    page,
     redirect,
     refusal,
     reset,
@@ -30,23 +29,18 @@ from tapeline_simulator.barchart.answers import (
 )
 from tapeline_simulator.barchart.bucket import LeakyBucket
 from tapeline_simulator.barchart.faults import SiteFault, SiteFaults
-from tapeline_simulator.barchart.market import ChainMarket, ListedSeries, MarketView, find_series
-from tapeline_simulator.barchart.pages import (
-    CORE_API,
-    PULSE,
-    login_page,
-    plain_page,
-    quote_page,
-    series_path,
-)
-from tapeline_simulator.barchart.sessions import Bytes, Session, Sessions
+from tapeline_simulator.barchart.market import ChainMarket
+from tapeline_simulator.barchart.pages import CORE_API, PULSE
+from tapeline_simulator.barchart.sessions import Bytes, Sessions
 from tapeline_simulator.barchart.settings import SiteSettings
+from tapeline_simulator.barchart.visits import Visits
 
 REQUESTS_REMEMBERED: Final = 10_000
 PULSE_S: Final = 20.0
 """So long the site keeps what the page asks without end."""
 _STOP_S: Final = 0.1
 _UNANSWERED: Final = 0
+_SECRETS: Final = frozenset(("apikey",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +87,7 @@ class BarchartSite:
         self._market = market
         self._sessions = Sessions(random_bytes)
         self._bucket = LeakyBucket(self.settings.calls_per_minute)
+        self._licensed_bucket = LeakyBucket(self.settings.calls_per_minute)
         self._host = host
         self._port = port
         self._clock_ns = clock_ns
@@ -102,13 +97,16 @@ class BarchartSite:
     async def __aenter__(self) -> Self:
         application = web.Application()
         add = application.router.add_route
-        add("GET", "/", self._serves("other", self._home))
-        add("GET", "/login", self._serves("login", self._show_login))
-        add("POST", "/login", self._serves("login", self._log_in))
-        add("GET", "/logout", self._serves("other", self._log_out))
-        add("GET", "/futures/quotes/{future}/options", self._serves("page", self._show_quotes))
-        add("GET", "/futures/quotes/{future}/options/{series}", self._serves("page", self._show_quotes))
+        visits = Visits(self.settings, self._sessions, self._market)
+        add("GET", "/", self._serves("other", visits.home))
+        add("GET", "/login", self._serves("login", visits.show_login))
+        add("POST", "/login", self._serves("login", visits.log_in))
+        add("GET", "/logout", self._serves("other", visits.log_out))
+        add("GET", "/futures/quotes/{future}/options", self._serves("page", visits.show_quotes))
+        add("GET", "/futures/quotes/{future}/options/{series}", self._serves("page", visits.show_quotes))
         add("GET", CORE_API, self._serves("core-api", self._quotes))
+        add("GET", f"{on_demand.PREFIX}/getFuturesOptions.json", self._serves("on-demand", self._licensed))
+        add("GET", f"{on_demand.PREFIX}/getQuote.json", self._serves("on-demand", self._licensed))
         add("GET", PULSE, self._serves("pulse", self._pulse))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_STOP_S)
         await runner.setup()
@@ -141,9 +139,9 @@ class BarchartSite:
 
     async def _serve(self, request: web.Request, kind: str, respond: Responder) -> web.StreamResponse:
         answer, fault = await self._answer(request, kind, respond)
-        at_ns = self._clock_ns()
         status = _UNANSWERED if answer is None else answer.status
-        self.requests.append(SiteRequest(at_ns, kind, request.method, request.path, dict(request.query), status))
+        query = {name: value for name, value in request.query.items() if name not in _SECRETS}
+        self.requests.append(SiteRequest(self._clock_ns(), kind, request.method, request.path, query, status))
         if answer is None:
             await self.faults.wait_until_cleared()
             reset(request)
@@ -191,67 +189,19 @@ class BarchartSite:
 
     # -- what they get -----------------------------------------------------------------------------------------------
 
-    async def _home(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        session = self._session(request)
-        html = plain_page("Barchart", "Futures.", csrf_token=session.csrf_token, is_logged_in=session.is_logged_in)
-        return page(html, session)
-
-    async def _show_login(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        session = self._session(request)
-        return page(login_page(session.csrf_token, is_rejected=session.was_rejected), session)
-
-    async def _log_in(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        session = self._sessions.find(request.cookies)
-        if session is None or not compare_digest(session.csrf_token.encode(), form.get("_token", "").encode()):
-            return page(plain_page("Page Expired", "Page Expired"), status=419)
-        password = self.settings.accounts.get(form.get("email", ""))
-        if password is None or not compare_digest(password.encode(), form.get("password", "").encode()):
-            session.was_rejected = True
-            return redirect("/login", session)
-        self._sessions.end(session)
-        return redirect("/", self._sessions.open(is_logged_in=True))
-
-    async def _log_out(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        self._sessions.end(self._session(request))
-        return redirect("/", self._sessions.open())
-
-    async def _show_quotes(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        session, view = self._session(request), self._market.view()
-        asked = request.match_info.get("series", "")
-        futures = {future.symbol: future for future in view.futures}
-        if request.match_info["future"] not in futures:
-            return page(plain_page("Page Not Found", "404 - Page Not Found"), session, status=404)
-        series = find_series(view, asked) if asked else _first(view, request.match_info["future"])
-        if series is None:
-            return page(plain_page("Options", "There is no option data.", csrf_token=session.csrf_token), session)
-        if asked and series.future != request.match_info["future"]:
-            return redirect(series_path(series) + (f"?{request.query_string}" if request.query_string else ""), session)
-        html = quote_page(
-            futures[series.future],
-            series,
-            view.series,
-            at_ns=view.at_ns,
-            delay_s=self.settings.delay_s,
-            csrf_token=session.csrf_token,
-            csrf_late_ms=self.settings.csrf_late_ms,
-            is_merged=request.query.get("futuresOptionsView") == "merged",
-            is_logged_in=session.is_logged_in,
-        )
-        return page(html, session)
-
     async def _quotes(self, request: web.Request, fault: SiteFault | None) -> Answer:
         session = self._sessions.find(request.cookies)
         return core_api.answer(request.query, self._market.view(), session, fault)
 
+    async def _licensed(self, request: web.Request, fault: SiteFault | None) -> Answer:
+        key = request.query.get("apikey", "")
+        if not any(compare_digest(good.encode(), key.encode()) for good in self.settings.keys):
+            return on_demand.envelope(401, "Unauthorized. Please check your API key.")
+        if self._licensed_bucket.wait_s(self._monotonic_s()):
+            return on_demand.envelope(429, "Too many requests.")
+        answer = on_demand.options if "getFuturesOptions" in request.path else on_demand.quotes
+        return answer(request.query, self._market.view(), fault)
+
     async def _pulse(self, _request: web.Request, _fault: SiteFault | None) -> Answer:
         await asyncio.sleep(PULSE_S)
         return Answer(204, b"")
-
-    def _session(self, request: web.Request) -> Session:
-        return self._sessions.find(request.cookies) or self._sessions.open()
-
-
-def _first(view: MarketView, future: str) -> ListedSeries | None:
-    """Return what the page of a future shows where no series is asked for: its quarterly, or else its next."""
-    return find_series(view, future) or next((each for each in view.series if each.future == future), None)
