@@ -63,7 +63,7 @@ def parse_page(html: str, at_ns: int) -> QuotePage:
     current, vendor_underlying = _text(configuration, "optionContract"), _text(symbol, "symbol")
     if vendor_underlying is not None and not _NAME.fullmatch(vendor_underlying):
         raise BadData("currentSymbol.symbol", f"must be a future such as NQM25, is {vendor_underlying!r}")
-    listed, unresolved = _listed(markup, current, at_ns)
+    listed, unresolved = _listed(markup, current, vendor_underlying, at_ns)
     point_value = _point_value(raw.get("pointValue", symbol.get("pointValue")), listed)
     return QuotePage(
         csrf_token=markup.csrf_token,
@@ -88,7 +88,9 @@ def _configuration(markup: Markup) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _listed(markup: Markup, current: str | None, at_ns: int) -> tuple[list[ListedSeries], list[str]]:
+def _listed(
+    markup: Markup, current: str | None, vendor_underlying: str | None, at_ns: int
+) -> tuple[list[ListedSeries], list[str]]:
     listed: dict[str, ListedSeries] = {}
     unresolved: list[str] = []
     for value, label in markup.options:
@@ -103,7 +105,7 @@ def _listed(markup: Markup, current: str | None, at_ns: int) -> tuple[list[Liste
         except BadData as error:
             unresolved.append(f"{name} ({label}): {error}")
         else:
-            where = path[0] if path else f"/futures/quotes/{name}/options"
+            where = path[0] if path else f"/futures/quotes/{vendor_underlying or name}/options/{name}"
             listed.setdefault(series.vendor_series, ListedSeries(series, where))
     return list(listed.values()), unresolved
 
