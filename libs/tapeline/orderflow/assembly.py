@@ -36,9 +36,10 @@ import orjson
 from tapeline.model.chains import Chain, UnderlyingPrice
 from tapeline.model.frames import Gap, TickFrame
 from tapeline.model.instruments import Instrument
-from tapeline.orderflow.board import OF_KIND, WIDTH, Int64s, QuoteBoard
+from tapeline.orderflow.board import OF_KIND, WIDTH, QuoteBoard
 from tapeline.orderflow.continuity import EVERY_SYMBOL, StreamTrack
 from tapeline.orderflow.contracts import ContractBook, Listing
+from tapeline.orderflow.frame_columns import Int64s, receive_times
 from tapeline.orderflow.live_chain import LiveChain, build_chain, vendor_series
 from tapeline.orderflow.packing import PartitionCopy, Unpacker
 from tapeline.orderflow.roster import IN_SCOPE, Roster
@@ -112,7 +113,7 @@ class ChainAssembler:
             return
         if frame.trading_day != self._day:
             self._day = frame.trading_day
-            self._roster.begin_day(frame.ts_base + int(frame.columns["ts_recv"][0]))
+            self._roster.begin_day(int(receive_times(frame)[0]))
         self._roster.mark_changed(self._board.take(frame, self._roster.slots_of(frame), stream.number))
 
     def _lose(self, stream: StreamTrack, frame: TickFrame, *, is_anew: bool) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tapeline.model.chains import ABSENT, NULL
 from tapeline.model.columns import F_MAYBE_BAD_BOOK
 from tapeline.model.frames import TickFrame
-
-Int64s = npt.NDArray[np.int64]
+from tapeline.orderflow.frame_columns import Int64s, event_times, receive_times, with_null
 
 BID: Final = 0
 ASK: Final = 1
@@ -128,7 +126,7 @@ class QuoteBoard:
         elif frame.kind == "status":
             self._statuses(frame, of_row, rows)
         spoken_of: Int64s = of_row[rows]
-        np.maximum.at(self.cells[RECEIVED_AT], spoken_of, _times(frame, "ts_recv", "ts_event")[rows])
+        np.maximum.at(self.cells[RECEIVED_AT], spoken_of, receive_times(frame)[rows])
         self.cells[STREAM, spoken_of] = stream
         self.cells[IS_SAVED, spoken_of] = frame.origin in ("saved", "backfill")
         return spoken_of
@@ -141,11 +139,11 @@ class QuoteBoard:
         slots = of_row[quotes]
         cleared = frame.columns["action"][quotes] == _CLEARED_ACTION
         for side, price_cell, size_cell in (("bid", BID, BID_SIZE), ("ask", ASK, ASK_SIZE)):
-            prices = _with_null(frame, f"{side}_price")[quotes]
+            prices = with_null(frame, f"{side}_price")[quotes]
             prices[cleared] = NULL
             self.cells[price_cell, slots] = prices
             self.cells[size_cell, slots] = np.where(prices == NULL, NULL, frame.columns[f"{side}_size"][quotes])
-        self.cells[QUOTE_AT, slots] = _times(frame, "ts_event", "ts_recv")[quotes]
+        self.cells[QUOTE_AT, slots] = event_times(frame)[quotes]
         self.cells[DOUBTED, slots] = (frame.columns["flags"][quotes] & F_MAYBE_BAD_BOOK) != 0
         trades: Int64s = rows[is_trade]
         return trades
@@ -154,7 +152,7 @@ class QuoteBoard:
         """Take trades. Two kinds may tell of one, in either order, so that the latest by its own time counts."""
         if not len(rows):
             return
-        times, prices = _times(frame, "ts_event", "ts_recv"), _with_null(frame, "price")
+        times, prices = event_times(frame), with_null(frame, "price")
         for row in rows.tolist():
             slot = of_row[row]
             if prices[row] != NULL and times[row] >= self.cells[TRADE_AT, slot]:
@@ -164,7 +162,7 @@ class QuoteBoard:
     def _statistics(self, frame: TickFrame, of_row: Int64s, rows: Int64s) -> None:
         """Take what the clearing house says of a day. A later word on a day counts, an earlier day does not."""
         kinds, actions = frame.columns["stat_type"], frame.columns["update_action"]
-        values = {name: _with_null(frame, name) for name in ("price", "quantity", "ts_ref")}
+        values = {name: with_null(frame, name) for name in ("price", "quantity", "ts_ref")}
         for row in rows[np.isin(kinds[rows], list(_FIELDS_OF))].tolist():
             name, cell, at_cell = _FIELDS_OF[int(kinds[row])]
             slot, day = of_row[row], values["ts_ref"][row]
@@ -180,20 +178,3 @@ class QuoteBoard:
         for row in rows.tolist():
             if int(letters[row]) in _TRADING_LETTERS:
                 self.cells[IS_TRADING, of_row[row]] = _TRADING_LETTERS[int(letters[row])]
-
-
-def _with_null(frame: TickFrame, name: str) -> Int64s:
-    """Return a copy of a column with NULL where it is not defined."""
-    values: Int64s = frame.columns[name].copy()
-    if name in frame.undefined:
-        values[frame.undefined[name]] = NULL
-    return values
-
-
-def _times(frame: TickFrame, name: str, instead: str) -> Int64s:
-    """Return a column of times, ns since the epoch, with the other one where it is not defined."""
-    times: Int64s = frame.columns[name] + np.int64(frame.ts_base)
-    undefined = frame.undefined.get(name)
-    if undefined is not None:
-        times[undefined] = frame.columns[instead][undefined] + np.int64(frame.ts_base)
-    return times

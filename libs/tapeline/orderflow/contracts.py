@@ -12,6 +12,9 @@ import numpy.typing as npt
 from tapeline.model.chains import chain_key
 from tapeline.model.instruments import Instrument
 
+_KEPT: Final = "CPTM"
+"""DBN's classes of options and of spreads with options."""
+
 KEPT_AFTER_EXPIRY_NS: Final = 30 * 86_400 * 10**9
 """So long after their expiry, by trading days, contracts are still known: a saved day may be played again."""
 
@@ -81,7 +84,7 @@ class ContractBook:
 
     def define(self, instrument: Instrument) -> None:
         """Take a definition, in any order: of one symbol the latest trading day counts, and its latest receipt."""
-        if not (instrument.right or instrument.user_defined):
+        if instrument.instrument_class not in _KEPT and not instrument.user_defined:
             return
         name = (instrument.dataset, instrument.raw_symbol)
         known = self._latest.get(name)

@@ -39,9 +39,9 @@ from tapeline.orderflow.board import (
     UNKNOWN,
     VOLUME,
     VOLUME_AT,
-    Int64s,
 )
 from tapeline.orderflow.contracts import Expiry, Listing
+from tapeline.orderflow.frame_columns import Int64s
 
 NEVER: Final = -(2**62)
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from tapeline.model.frames import TickFrame
-from tapeline.orderflow.board import CHAIN, NO_CHAIN, RECEIVED_AT, Int64s, QuoteBoard
+from tapeline.orderflow.board import CHAIN, NO_CHAIN, RECEIVED_AT, QuoteBoard
 from tapeline.orderflow.contracts import ContractBook, Expiry
+from tapeline.orderflow.frame_columns import Int64s
 from tapeline.orderflow.live_chain import LiveChain
 
 IN_SCOPE: Final = "CP?"
