@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Final
 
 import numpy as np
 
+from tapeline.model.chains import Chain
 from tapeline.quality.chain_findings import COMPLETENESS, DUPLICATES, PAIRING, Case, Findings
 from tapeline.quality.chain_subject import Bools, Subject
+
+_ROUNDING: Final = 1e-6
+"""Points: what floating point may feign."""
 
 
 def check_completeness(subject: Subject, found: Findings) -> None:
@@ -17,14 +22,9 @@ def check_completeness(subject: Subject, found: Findings) -> None:
     What is expected is only as good as who says so: definitions prove that none is missing, a vendor's total proves
     that what it sent has arrived.
     """
-    chain, limits = subject.chain, subject.limits
+    chain = subject.chain
     count = len(chain.contracts)
-    if chain.expected is None:
-        source = "how many are listed is not known"
-    elif chain.expected_from == "definitions":
-        source = "expected by definitions"
-    else:
-        source = "expected by a vendor's total, which proves transport only"
+    source = _whose_word(chain)
     if chain.expected is not None and count < chain.expected:
         found.add(
             COMPLETENESS,
@@ -33,57 +33,76 @@ def check_completeness(subject: Subject, found: Findings) -> None:
             count=chain.expected - count,
             cases=[((), {"expected": chain.expected, "received": count})],
         )
-    if subject.forward is None:
+    if not subject.is_expired and not subject.is_two_sided.any():
+        # Wherever the forward is, nothing is quoted around it.
+        rows = np.arange(count)
+        found.add(COMPLETENESS, "error", f"none of {count} contracts has a bid and an ask; {source}", rows)
+    elif subject.forward is None:
         found.leave(subject.no_forward, COMPLETENESS)
-        return
-    distances = np.abs(chain.contracts.strike / 1e9 / subject.forward - 1.0)
-    near_share = max(_near_share(subject, subject.forward), float(distances.min(initial=np.inf)))
-    near = distances <= near_share
+    else:
+        _check_quoted(subject, subject.forward, source, found)
+
+
+def _whose_word(chain: Chain) -> str:
+    if chain.expected is None:
+        return "how many are listed is not known"
+    if chain.expected_from == "definitions":
+        return "expected by definitions"
+    return "expected by a vendor's total, which proves transport only"
+
+
+def _check_quoted(subject: Subject, forward: float, source: str, found: Findings) -> None:
+    """Demand quotes near the forward, and report how many there are in wider bands."""
+    limits = subject.limits
+    distances = np.abs(subject.chain.contracts.strike / 1e9 - forward)
+    near_points = max(_near_points(subject, forward), float(distances.min())) + _ROUNDING
+    near = distances <= near_points
     listed, two_sided = np.count_nonzero(near), np.count_nonzero(near & subject.is_two_sided)
     if two_sided < limits.least_two_sided * listed:
+        share = near_points / forward
         found.add(
             COMPLETENESS,
             "error",
-            f"{two_sided} of {listed} contracts within {near_share:.2%} of the forward have a bid and an ask; {source}",
+            f"{two_sided} of {listed} contracts within {share:.2%} of the forward have a bid and an ask; {source}",
             np.flatnonzero(near & ~subject.is_two_sided),
-            cases=[((), _coverage(subject, near, near_share))],
+            cases=[((), {"forward": forward, "within_points": near_points, **_coverage(subject, near)})],
         )
-    bands = [_coverage(subject, distances <= share, share) for share in limits.reported_shares]
-    bands.append(_coverage(subject, np.ones(count, dtype=bool), None))
+    bands = [
+        {"within_percent": 100.0 * share, **_coverage(subject, distances <= share * forward + _ROUNDING)}
+        for share in limits.reported_shares
+    ]
+    bands.append(_coverage(subject, np.ones(len(distances), dtype=bool)))
     found.add(
         COMPLETENESS,
         "info",
-        f"{bands[-1]['two_sided']:.0f} of {count} contracts have a bid and an ask; {source}",
+        f"{bands[-1]['two_sided']:.0f} of {len(distances)} contracts have a bid and an ask; {source}",
         count=int(bands[-1]["contracts"] - bands[-1]["two_sided"]),
         cases=[((), band) for band in bands],
     )
 
 
-def _near_share(subject: Subject, forward: float) -> float:
-    """Return within which share of the forward all must be quoted.
+def _near_points(subject: Subject, forward: float) -> float:
+    """Return how far from the forward all must be quoted.
 
     The standard deviation of the future at expiry is √(π/2) times what call and put at the money cost together
     (Brenner and Subrahmanyam 1988).
     """
+    most = subject.limits.near_share * forward
     of_calls, of_puts = subject.pairs
     strikes = subject.calls.strike[of_calls]
     middles = (subject.bid + subject.ask) / 2
     straddles = middles[subject.calls.rows[of_calls]] + middles[subject.puts.rows[of_puts]]
     quoted = np.flatnonzero(~np.isnan(straddles))
     if not len(quoted):
-        return subject.limits.near_share
+        return most
     nearest = quoted[np.argmin(np.abs(strikes[quoted] - forward))]
     deviation = math.sqrt(math.pi / 2) * float(straddles[nearest])
-    return min(subject.limits.near_share, subject.limits.near_deviations * deviation / forward)
+    return min(most, subject.limits.near_deviations * deviation)
 
 
-def _coverage(subject: Subject, within: Bools, share: float | None) -> dict[str, float]:
+def _coverage(subject: Subject, within: Bools) -> dict[str, float]:
     """Return how many contracts a band has, and how many of them are quoted on both sides."""
-    told = {} if share is None else {"within_percent": 100.0 * share}
-    if share is not None and subject.forward is not None:
-        told["forward"] = subject.forward
     return {
-        **told,
         "contracts": int(np.count_nonzero(within)),
         "two_sided": int(np.count_nonzero(within & subject.is_two_sided)),
     }

@@ -49,10 +49,9 @@ class Ladder:
 class Subject:
     """A chain under the rules at `at_ns`, and what they share. Arrays have the chain's length; prices are points.
 
-    `bid` and `ask` are NaN where there is none. `pairs` are the places of a strike's call and put in `calls` and `puts`.
-    Without an interest rate `discount` is None. `forward` is None where no
-    rule may rely on it, for the reason `no_forward`; it is uncertain by `forward_slack`. `is_european` is False for
-    what is, or may be, American.
+    `bid` and `ask` are NaN where there is none. `pairs` are the places of a strike's call and put in their ladders.
+    Without an interest rate `discount` is None. `forward` is None where no rule may rely on it, for the reason
+    `no_forward`; it is uncertain by `forward_slack`. `is_european` is False for what is, or may be, American.
     """
 
     chain: Chain
