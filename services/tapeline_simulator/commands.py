@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from tapeline.errors import Misconfigured
+from tapeline_simulator.barchart.commands import barchart
 from tapeline_simulator.databento.commands import databento, fault
 from tapeline_simulator.dbn_output import write_market
 from tapeline_simulator.market import Market, front_contracts, load_kernels
@@ -29,6 +30,7 @@ def _simulate() -> None:
 
 
 simulate.command()(databento)
+simulate.command()(barchart)
 simulate.command()(fault)
 
 

@@ -84,7 +84,7 @@ class BarchartSite:
         self.faults = SiteFaults(market.view)
         self.requests: deque[SiteRequest] = deque(maxlen=REQUESTS_REMEMBERED)
         self.url = ""
-        self._market = market
+        self.market = market
         self._sessions = Sessions(random_bytes)
         self._bucket = LeakyBucket(self.settings.calls_per_minute)
         self._licensed_bucket = LeakyBucket(self.settings.calls_per_minute)
@@ -97,7 +97,7 @@ class BarchartSite:
     async def __aenter__(self) -> Self:
         application = web.Application()
         add = application.router.add_route
-        visits = Visits(self.settings, self._sessions, self._market)
+        visits = Visits(self.settings, self._sessions, self.market)
         add("GET", "/", self._serves("other", visits.home))
         add("GET", "/login", self._serves("login", visits.show_login))
         add("POST", "/login", self._serves("login", visits.log_in))
@@ -191,7 +191,7 @@ class BarchartSite:
 
     async def _quotes(self, request: web.Request, fault: SiteFault | None) -> Answer:
         session = self._sessions.find(request.cookies)
-        return core_api.answer(request.query, self._market.view(), session, fault)
+        return core_api.answer(request.query, self.market.view(), session, fault)
 
     async def _licensed(self, request: web.Request, fault: SiteFault | None) -> Answer:
         key = request.query.get("apikey", "")
@@ -200,7 +200,7 @@ class BarchartSite:
         if self._licensed_bucket.wait_s(self._monotonic_s()):
             return on_demand.envelope(429, "Too many requests.")
         answer = on_demand.options if "getFuturesOptions" in request.path else on_demand.quotes
-        return answer(request.query, self._market.view(), fault)
+        return answer(request.query, self.market.view(), fault)
 
     async def _pulse(self, _request: web.Request, _fault: SiteFault | None) -> Answer:
         await asyncio.sleep(PULSE_S)

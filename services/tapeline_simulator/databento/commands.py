@@ -14,6 +14,7 @@ import typer
 
 from tapeline.errors import Misconfigured, Retryable
 from tapeline.ops.state import state_folder
+from tapeline_simulator.barchart.commands import site_document, site_lines, site_settings
 
 if TYPE_CHECKING:
     from tapeline_simulator.databento.running import Addresses
@@ -36,6 +37,12 @@ def databento(
     history_embargo_hours: Annotated[
         float, typer.Option(min=0, help="What is younger is refused as history, as the vendor does.")
     ] = 24.0,
+    barchart_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Serve Barchart's site over the same market, on this port; 0: any free one."
+        ),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="The dataset that is served.")] = "GLBX.MDP3",
     file: Annotated[list[Path] | None, typer.Option(help="Serve this DBN file, not the synthetic market.")] = None,
     times: Annotated[str, typer.Option(help="Of files: now (moved so that they begin now) or original.")] = "now",
@@ -50,6 +57,7 @@ def databento(
 
     Serves an endless synthetic NQ market, or DBN files. Ends on Ctrl-C or SIGTERM.
     """
+    from tapeline_simulator.barchart.running import SitePlan
     from tapeline_simulator.databento.running import Plan, simulate_vendor
 
     if not 0 < speed < float("inf"):
@@ -68,6 +76,7 @@ def databento(
         history_port=history_port,
         history_embargo_hours=history_embargo_hours,
         certificates=state_folder() / "simulator-tls",
+        site=None if barchart_port is None else SitePlan(barchart_port, site_settings()),
     )
     asyncio.run(simulate_vendor(plan, lambda addresses: _tell(addresses, dataset, is_demo=not key, json=json)))
 
@@ -80,7 +89,7 @@ def fault(
         int, typer.Option(min=1, max=65_535, help="Port of the simulator's control API.")
     ] = DEFAULT_CONTROL_PORT,
 ) -> None:
-    """Let something go wrong at a running `tapeline simulate databento`; a wrong name lists all that can."""
+    """Let something go wrong at a running `tapeline simulate …`; a wrong name lists all that can."""
     if clear:
         answer = _control(control_port, "DELETE")
     elif name:
@@ -100,6 +109,7 @@ def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> N
             "control_port": addresses.control_port,
             "history_url": addresses.history_url or None,
             "authority": addresses.authority or None,
+            **(site_document(addresses.site) if addresses.site else {}),
         }
         lines = [orjson.dumps(document).decode()]
     else:
@@ -114,6 +124,8 @@ def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> N
                 f"  export TAPELINE_DATABENTO_HISTORY_GATEWAY={addresses.history_url}",
                 f"  export REQUESTS_CA_BUNDLE={addresses.authority} SSL_CERT_FILE={addresses.authority}",
             ]
+        if addresses.site:
+            lines += site_lines(addresses.site)
         at = "" if addresses.control_port == DEFAULT_CONTROL_PORT else f" --control-port {addresses.control_port}"
         lines.append(f"Let something go wrong: tapeline simulate fault{at} outage seconds=5. Ctrl-C ends this.")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -147,7 +159,8 @@ def _control(port: int, method: str, document: dict[str, Any] | None = None) -> 
         answer = orjson.loads(response.read())
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
         raise Retryable(
-            f"no simulator answers on port {port}: start `tapeline simulate databento`, or name its --control-port"
+            f"no simulator answers on port {port}: start `tapeline simulate databento` (or barchart), or name its"
+            " --control-port"
         ) from None
     finally:
         connection.close()

@@ -10,68 +10,55 @@ DELETE /faults/{number}    end one
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Sequence
+from typing import Any
 
-import orjson
 from aiohttp import web
 
-from tapeline.errors import BadData, Misconfigured
-from tapeline_simulator.databento.faults import GatewayFault
+from tapeline.errors import BadData
+from tapeline_simulator.control_server import ControlServer, FaultDesk, asked_fault, json_answer
+from tapeline_simulator.databento.faults import FAULT_NAMES, GatewayFault
 from tapeline_simulator.databento.gateway import Gateway
 from tapeline_simulator.databento.history.faults import FAULT_NAMES as HISTORY_FAULTS
 from tapeline_simulator.databento.history.server import HistoryServer
 from tapeline_simulator.databento.session import Session
 
-_STOP_S: Final = 0.1
 
+class ControlApi(ControlServer):
+    """Serve the control API of `gateway`, and of what else there is, for as long as the `async with` block lasts.
 
-class ControlApi:
-    """Serve the control API of `gateway` for as long as the `async with` block lasts; `port` 0 takes any free one.
-
-    Raises Misconfigured where it cannot listen.
+    `port` 0 takes any free one. `desks` are those of other parts of the simulator. Raises Misconfigured where it cannot
+    listen.
     """
 
     def __init__(
-        self, gateway: Gateway, history: HistoryServer | None = None, *, port: int = 0, host: str = "127.0.0.1"
+        self,
+        gateway: Gateway,
+        history: HistoryServer | None = None,
+        *,
+        desks: Sequence[FaultDesk] = (),
+        port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
-        self.host = host
-        self.port = port
+        super().__init__(port=port, host=host)
         self._gateway = gateway
         self._history = history
-        self._runner: web.AppRunner | None = None
+        self._desks = desks
 
-    async def __aenter__(self) -> Self:
-        application = web.Application(middlewares=[_as_json])
-        application.router.add_get("/status", self._status)
-        application.router.add_get("/sessions", self._sessions)
-        application.router.add_get("/faults", self._faults)
-        application.router.add_post("/faults", self._start)
-        application.router.add_delete("/faults", self._clear)
-        application.router.add_delete(r"/faults/{number:\d+}", self._end)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_STOP_S)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise Misconfigured(
-                f"control API: cannot listen on {self.host}:{self.port}: {error.strerror} (set another --control-port)"
-            ) from None
-        self._runner = runner
-        self.port = runner.addresses[0][1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add what the API answers."""
+        router.add_get("/status", self._status)
+        router.add_get("/sessions", self._sessions)
+        router.add_get("/faults", self._faults)
+        router.add_post("/faults", self._start)
+        router.add_delete("/faults", self._clear)
+        router.add_delete(r"/faults/{number:\d+}", self._end)
+        for desk in self._desks:
+            desk.add_routes(router)
 
     async def _status(self, _request: web.Request) -> web.Response:
         gateway, tape = self._gateway, self._gateway.tape
-        return _json(
+        return json_answer(
             {
                 "dataset": tape.dataset,
                 "gateway": f"{gateway.host}:{gateway.port}",
@@ -85,22 +72,23 @@ class ControlApi:
 
     async def _sessions(self, request: web.Request) -> web.Response:
         with_counts = request.query.get("counts") == "1"
-        return _json([_session(session, with_counts=with_counts) for session in self._gateway.sessions])
+        return json_answer([_session(session, with_counts=with_counts) for session in self._gateway.sessions])
 
     async def _faults(self, _request: web.Request) -> web.Response:
-        return _json([_fault(fault) for fault in self._gateway.faults.active()])
+        active = [_fault(fault) for fault in self._gateway.faults.active()]
+        return json_answer(active + [fault for desk in self._desks for fault in desk.active()])
 
     async def _start(self, request: web.Request) -> web.Response:
-        try:
-            asked = orjson.loads(await request.read())
-        except orjson.JSONDecodeError as error:
-            raise BadData("body", f"must be JSON: {error}") from None
-        if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
-            raise BadData("body", 'must be an object with a name, {"name": "fin"}')
-        parameters = {key: value for key, value in asked.items() if key != "name"}
-        if asked["name"] in HISTORY_FAULTS:
-            return _json(self._start_in_history(asked["name"], parameters), status=201)
-        return _json(_fault(self._gateway.faults.start(asked["name"], **parameters)), status=201)
+        name, parameters = await asked_fault(request)
+        for desk in self._desks:
+            if name in desk.names:
+                return json_answer(desk.start(name, parameters), status=201)
+        if name in HISTORY_FAULTS:
+            return json_answer(self._start_in_history(name, parameters), status=201)
+        if name not in FAULT_NAMES:
+            names = [*FAULT_NAMES, *HISTORY_FAULTS, *(name for desk in self._desks for name in desk.names)]
+            raise BadData("name", f"must be one of {', '.join(names)}, is {name!r}")
+        return json_answer(_fault(self._gateway.faults.start(name, **parameters)), status=201)
 
     def _start_in_history(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         if self._history is None:
@@ -112,23 +100,13 @@ class ControlApi:
         self._gateway.faults.clear()
         if self._history is not None:
             self._history.faults.clear()
-        return _json([])
+        for desk in self._desks:
+            desk.clear()
+        return json_answer([])
 
     async def _end(self, request: web.Request) -> web.Response:
         self._gateway.faults.end(int(request.match_info["number"]))
         return await self._faults(request)
-
-
-@web.middleware
-async def _as_json(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except BadData as error:
-        return _json({"error": str(error)}, status=400)
-    except web.HTTPException as error:
-        return _json({"error": f"{request.method} {request.path}: {error.reason}"}, status=error.status)
 
 
 def _fault(fault: GatewayFault) -> dict[str, Any]:
@@ -160,7 +138,3 @@ def _session(session: Session, *, with_counts: bool) -> dict[str, Any]:
         counts = session.ledger.counts()
         about["sent"] = {schema: {str(number): n for number, n in each.items()} for schema, each in counts.items()}
     return about
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from tapeline.errors import Misconfigured
+from tapeline_simulator.barchart.control import SiteDesk
+from tapeline_simulator.barchart.running import SiteAddresses, SitePlan, addresses_of, serving
+from tapeline_simulator.barchart.venue_market import VenueMarket
 from tapeline_simulator.databento.books import Books, TapeBooks, VenueBooks
 from tapeline_simulator.databento.certificates import loopback_certificates
 from tapeline_simulator.databento.control import ControlApi
@@ -24,6 +26,7 @@ from tapeline_simulator.databento.midnight import MidnightBooks
 from tapeline_simulator.databento.player import FilePlayer, Market, MarketClock, drive
 from tapeline_simulator.databento.tape import VendorTape
 from tapeline_simulator.market import front_contracts, load_kernels
+from tapeline_simulator.stopping import run_until, stop_signals
 from tapeline_simulator.venue import OptionSettings, Venue
 
 _FUTURES: Final = 2
@@ -49,6 +52,8 @@ class Plan:
     """What is younger is not history."""
     certificates: Path
     """Folder of the authority that clients of history must trust."""
+    site: SitePlan | None = None
+    """How Barchart shows the same market; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Addresses:
     control_port: int
     history_url: str
     authority: str
+    site: SiteAddresses | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class _Stage:
     midnights: VendorTape
     history: VendorTape
     history_now_ns: Callable[[], int]
+    venue: Venue | None
+    """None where files take its place."""
 
 
 async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> None:
@@ -78,10 +86,9 @@ async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> N
 
     Raises Misconfigured or BadData where the plan cannot be carried out.
     """
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    if plan.site is not None and (plan.files or not plan.with_options):
+        raise Misconfigured("--barchart-port shows the options of the synthetic market: leave out --file, --no-options")
+    stopped = stop_signals()
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapeline-simulator-")))
         stage = _of_files(plan, folder) if plan.files else _of_synthetic_market(plan, folder)
@@ -102,16 +109,23 @@ async def simulate_vendor(plan: Plan, started: Callable[[Addresses], None]) -> N
                 HistoryServer(holdings, keys=plan.keys, context=certificates.server_context(), port=plan.history_port)
             )
             authority = str(certificates.authority.absolute())
-        control = await stack.enter_async_context(ControlApi(gateway, history, port=plan.control_port))
-        started(Addresses(gateway.host, gateway.port, control.port, history.url if history else "", authority))
-        driving = loop.create_task(drive(stage.market, stage.clock))
-        waiting = loop.create_task(stopped.wait())
-        done, pending = await asyncio.wait((driving, waiting), return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            task.result()
+        site = None
+        if plan.site is not None and stage.venue is not None:
+            site = await stack.enter_async_context(serving(VenueMarket(stage.venue), plan.site))
+        control = await stack.enter_async_context(
+            ControlApi(gateway, history, desks=[SiteDesk(site)] if site is not None else [], port=plan.control_port)
+        )
+        started(
+            Addresses(
+                gateway.host,
+                gateway.port,
+                control.port,
+                history.url if history else "",
+                authority,
+                addresses_of(site, control.port) if site is not None else None,
+            )
+        )
+        await run_until(stopped, drive(stage.market, stage.clock))
 
 
 def _of_files(plan: Plan, folder: Path) -> _Stage:
@@ -122,7 +136,7 @@ def _of_files(plan: Plan, folder: Path) -> _Stage:
     clock = _clock(player.start_ns, plan)
     # What files recorded long ago is history as it is; moved to now, it becomes that as it is played.
     history, history_now_ns = (tape, clock.now_ns) if plan.times == "now" else (recorded, time.time_ns)
-    return _Stage(tape, TapeBooks(tape), player, clock, midnights, history, history_now_ns)
+    return _Stage(tape, TapeBooks(tape), player, clock, midnights, history, history_now_ns, None)
 
 
 def _of_synthetic_market(plan: Plan, folder: Path) -> _Stage:
@@ -139,7 +153,7 @@ def _of_synthetic_market(plan: Plan, folder: Path) -> _Stage:
     )
     market = MidnightBooks(venue, tape, midnights, start_ns=start_ns)
     clock = _clock(start_ns, plan)
-    return _Stage(tape, VenueBooks(venue), market, clock, midnights, tape, clock.now_ns)
+    return _Stage(tape, VenueBooks(venue), market, clock, midnights, tape, clock.now_ns, venue)
 
 
 def _tape(plan: Plan, folder: Path, name: str) -> VendorTape:
