@@ -49,7 +49,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which brokers served the run, and what was tried before them."""
     for note in dict.fromkeys(_notes):
-        terminalreporter.write_line(f"broker: {note}")
+        terminalreporter.write_line(note)
 
 
 def lacking(part: str, reason: str) -> None:
@@ -98,12 +98,27 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Chromium's program: the one of TAPELINE_BARCHART_CHROMIUM_PATH, else the system's, else Playwright's."""
+    from tapeline_barchart.chromium import chromium_version, find_chromium
+
+    named = os.environ.get("TAPELINE_BARCHART_CHROMIUM_PATH")
+    try:
+        program = find_chromium(Path(named) if named else None)
+        _notes.append(f"chromium: {chromium_version(program)}, {program}")
+    except Misconfigured as error:
+        lacking("chromium", str(error))
+        raise
+    return program
+
+
 @contextlib.contextmanager
 def _a_broker(folder: Path) -> Iterator[str]:
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if named:
         prove_writable(named, timeout_s=30.0)
-        _notes.append(f"{named}, of KAFKA_BOOTSTRAP_SERVERS")
+        _notes.append(f"broker: {named}, of KAFKA_BOOTSTRAP_SERVERS")
         yield named
         return
     container = _container()
@@ -117,7 +132,7 @@ def _a_broker(folder: Path) -> Iterator[str]:
     running = users.running()
     if running is not None:
         users.start(_BROKER_START_S)
-        _notes.append(f"{running.bootstrap_servers}, started by `tapeline kafka up`")
+        _notes.append(f"broker: {running.bootstrap_servers}, started by `tapeline kafka up`")
         yield running.bootstrap_servers
         return
     own = LocalBroker(folder, jars=users.jars)
@@ -128,7 +143,7 @@ def _a_broker(folder: Path) -> Iterator[str]:
     except Misconfigured as error:
         lacking("kafka", str(error))
         raise
-    _notes.append(f"{address}, started for this run from Maven artifacts")
+    _notes.append(f"broker: {address}, started for this run from Maven artifacts")
     try:
         yield address
     finally:
@@ -171,7 +186,7 @@ def _container() -> KafkaContainer | None:
 
     lack = _docker_lack(KAFKA_IMAGE)
     if lack is not None:
-        _notes.append(lack)
+        _notes.append(f"broker: {lack}")
         return None
     # the reaper only tidies up after a run that was killed, so its absence is no reason to go without a container
     if _docker_lack(testcontainers_config.ryuk_image) is not None:
@@ -180,9 +195,9 @@ def _container() -> KafkaContainer | None:
     try:
         container.start()
     except (DockerException, BrokerUnavailable) as error:
-        _notes.append(f"the container did not come up: {error}")
+        _notes.append(f"broker: the container did not come up: {error}")
         return None
-    _notes.append(f"{container.address}, a container of {KAFKA_IMAGE}")
+    _notes.append(f"broker: {container.address}, a container of {KAFKA_IMAGE}")
     return container
 
 
