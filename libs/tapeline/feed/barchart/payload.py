@@ -106,7 +106,7 @@ def parse_chain(
         underlying_price=underlying_price,
         expected=total,
         expected_from="vendor_total",
-        complete=len(rows) == total and _is_paired(strike, is_call),
+        complete=len(rows) == total and is_paired(strike, is_call),
         contracts=Contracts(strike, is_call, tuple(symbols), columns, flags),
         flags=tuple(
             name
@@ -227,7 +227,7 @@ def _check_premium(rows: Rows, premium: Integers, last: Integers, series: Vendor
         )
 
 
-def _is_paired(strike: Integers, is_call: Array) -> bool:
+def is_paired(strike: Integers, is_call: Array) -> bool:
     """Return whether every strike has one call and one put."""
     calls, puts = np.sort(strike[is_call]), np.sort(strike[~is_call])
     return bool(np.array_equal(calls, puts)) and bool((np.diff(calls) > 0).all())

@@ -11,7 +11,7 @@ from tapeline.feed.barchart.page import QuotePage, parse_page
 from tapeline.model.chains import UnderlyingPrice
 
 AT = int(datetime(2025, 6, 8, 12, tzinfo=UTC).timestamp()) * 10**9
-SECRET = "kept-out"
+TOKEN = "kept-out"  # noqa: S105
 OPTIONS = """
 <option selected value="/futures/quotes/NQM25/options/MC7M25?futuresOptionsView=merged">
   Monday Week 2 Options Jun &#39;25
@@ -31,7 +31,7 @@ def page(
     options: str = OPTIONS, configuration: str = CONFIGURATION, expires: str = "06/09/25", at_ns: int = AT
 ) -> QuotePage:
     return parse_page(
-        f"""<!DOCTYPE html><html><head><meta content="{SECRET}" name="csrf-token"></head><body>
+        f"""<!DOCTYPE html><html><head><meta content="{TOKEN}" name="csrf-token"></head><body>
         <select>{options}</select><script>var a = "<option value='MC2M25'>";</script>
         <p><strong>1 Day</strong> to expiration on
         <strong>{expires}</strong></p>
@@ -66,11 +66,11 @@ def test_the_page_tells_its_future_and_what_a_point_is_worth() -> None:
 
 def test_tokens_are_read_and_not_shown() -> None:
     found = page()
-    assert found.csrf_token == SECRET
-    assert SECRET not in repr(found)
-    login = parse_page(f'<form><input value="{SECRET}" type="hidden" name="_token"/></form>', AT)
-    assert login.login_token == SECRET
-    assert SECRET not in repr(login)
+    assert found.csrf_token == TOKEN
+    assert TOKEN not in repr(found)
+    login = parse_page(f'<form><input value="{TOKEN}" type="hidden" name="_token"/></form>', AT)
+    assert login.login_token == TOKEN
+    assert TOKEN not in repr(login)
 
 
 def test_a_page_of_another_kind_says_nothing() -> None:
