@@ -69,7 +69,11 @@ class UnexpectedStatus(FetchFailed):
 
 
 class HeldOff(FetchFailed):
-    """Nothing is asked of the site now."""
+    """Nothing is asked of the site for another `rest_s`."""
+
+    def __init__(self, message: str, rest_s: float) -> None:
+        super().__init__(message)
+        self.rest_s = rest_s
 
 
 class SeriesUnknown(FetchFailed):

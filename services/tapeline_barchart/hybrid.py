@@ -48,6 +48,11 @@ class Policies:
                 return self.by_stream[stream]
         return Policy({})
 
+    def allow_live(self, product: str) -> bool:
+        """Return whether any series of a product may be published live: else its list is not asked for."""
+        others = [policy for stream, policy in self.by_stream.items() if stream != product]
+        return any("live" in policy.oldest_s for policy in (self.of(product, product), *others))
+
 
 def parse_policies(text: str) -> Policies:
     """Return what a setting says: ``*=live:3600, cache:7200; MQ2M25=live``. Raises ValueError, which names the rule."""

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
@@ -89,13 +89,13 @@ class CallLimit:
         with self._open() as database:
             for quiet in _quiets(database).values():
                 if rest_s := quiet.rest_s(now_ns):
-                    raise HeldOff(f"{self._host} is not called for another {rest_s:,.0f} s: {quiet.reason}")
+                    raise HeldOff(f"{self._host} is not called for another {rest_s:,.0f} s: {quiet.reason}", rest_s)
             bucket = SQLiteBucket(self._rates, database, _TABLE)
             item = RateItem("call", now_ns // 1_000_000)
             bucket.leak(item.timestamp)
             if bucket.put(item):
                 return 0.0
-            return max(int(bucket.waiting(item)), 1) / 1e3
+            return max(cast(int, bucket.waiting(item)), 1) / 1e3
 
     def _read(self) -> dict[str, Quiet]:
         with self._open() as database:

@@ -60,6 +60,8 @@ class BarchartSettings(FeedSettings):
     """Time (s) between two polls of a series while the market trades."""
     poll_closed_s: float = Field(default=1_800.0, gt=0)
     """The same while it does not."""
+    retry_s: float = Field(default=60.0, gt=0)
+    """Time (s) from a poll that failed to the next, if that is less."""
     market_hours_only: bool = False
     """Poll only while the market trades."""
     ask_underlying: bool = True

@@ -15,7 +15,18 @@ from tapeline.feed.calendar import calendar_of
 from tapeline.feed.claims import Claims, StreamClaim
 from tapeline.feed.framer import SessionIdentity, Ticks
 from tapeline.feed.resume import Replay, TapeEnd, tape_end
-from tapeline.feed.source import Announcement, FeedSettings, Item, Line, Lost, Pair, Replayed, Session, VendorClock
+from tapeline.feed.source import (
+    Announcement,
+    FeedSettings,
+    Item,
+    Line,
+    Lost,
+    Pair,
+    Replayed,
+    Session,
+    Standing,
+    VendorClock,
+)
 from tapeline.feed.writer import WHOLE_STREAM, StreamWriter, Totals
 from tapeline.model.columns import TickKind
 from tapeline.model.events import FeedEvent
@@ -26,7 +37,7 @@ _BUSY_AGES: Final = 10
 """So many age limits a tick may wait while the line has more at hand, which fills its frame."""
 
 T = TypeVar("T")
-State = Literal["waiting", "connecting", "delivering", "backing off", "ended"]
+State = Literal["waiting", "connecting", "delivering", "not delivering", "backing off", "ended"]
 
 log = get_logger("line")
 
@@ -233,6 +244,10 @@ class LineRunner:
         await writer.lose(lost, self._clock_ns())
 
     async def _take(self, item: Item) -> None:
+        if isinstance(item, Standing):
+            self.state = "delivering" if item.delivers else "not delivering"
+            self.reason = item.reason
+            return
         now_ns = self._clock_ns()
         self._heard_ns = now_ns
         if self._first_item_s is None:

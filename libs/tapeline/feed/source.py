@@ -64,7 +64,15 @@ class Announcement:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-Item = Ticks | VendorClock | Replayed | Lost | Announcement
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a line without streams of ticks delivers from now on: what /readyz says of it, and why it does not."""
+
+    delivers: bool
+    reason: str
+
+
+Item = Ticks | VendorClock | Replayed | Lost | Announcement | Standing
 
 
 class Session(Protocol):
