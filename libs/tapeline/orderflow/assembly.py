@@ -35,7 +35,6 @@ import orjson
 
 from tapeline.model.chains import Chain, UnderlyingPrice
 from tapeline.model.frames import Gap, TickFrame
-from tapeline.model.instruments import Instrument
 from tapeline.orderflow.board import OF_KIND, WIDTH, QuoteBoard
 from tapeline.orderflow.continuity import EVERY_SYMBOL, StreamTrack
 from tapeline.orderflow.contracts import ContractBook, Listing
@@ -49,7 +48,7 @@ INTERVAL_NS: Final = 10**9
 
 
 class ChainAssembler:
-    """All option streams of one partition of a ticks topic. `contracts` may be shared by many.
+    """All option streams of one partition of a ticks topic. `contracts` are shared by all of a worker.
 
     `frames_of_lower_epoch` and `frames_repeated` count what was passed over.
     """
@@ -62,10 +61,6 @@ class ChainAssembler:
         self._day = ""
         self.frames_of_lower_epoch = 0
         self.frames_repeated = 0
-
-    def define(self, instrument: Instrument) -> None:
-        """Take a definition into the contracts: once is enough for all who share them."""
-        self.contracts.define(instrument)
 
     def apply(self, frame: TickFrame) -> None:
         """Take in a frame of any kind."""

@@ -13,7 +13,6 @@ from tapeline.orderflow.kind_flow import FlowRow
 from tapeline.orderflow.partition import MESSAGE_BYTES, RowMessage
 
 SCHEMA: Final = "option-flow.v1"
-TOPIC: Final = "md.option-flow.v1"
 REASONS: Final = ("gap", "late")
 
 _SIDES: Final = ("buy", "sell", "unsigned")
@@ -71,7 +70,7 @@ def _document(window: ClosedWindow, window_ms: int) -> dict[str, Any]:
         "strikes": [
             {"strike": strike / _E9, "right": "call" if is_call else "put"}
             | {f"{side}_volume": lots[number] for number, side in enumerate(_SIDES)}
-            for (strike, is_call), lots in sorted(sums.volumes.items())
+            for (strike, is_call), lots in sorted(sums.volumes.items(), key=lambda each: (each[0][0], not each[0][1]))
         ],
         "chain_as_of": None if sums.chain_as_of is None else str(sums.chain_as_of),
         "underlying_price": None if sums.underlying_price is None else sums.underlying_price / _E9,

@@ -31,7 +31,6 @@ import orjson
 from tapeline.model.chains import Chain
 from tapeline.model.columns import F_SNAPSHOT, INT64_MIN
 from tapeline.model.frames import TickFrame
-from tapeline.model.instruments import Instrument
 from tapeline.orderflow.continuity import StreamTrack
 from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.flow_rows import messages_of
@@ -62,7 +61,7 @@ class Trade(NamedTuple):
 
 
 class OptionFlow:
-    """All option streams of one partition of a ticks topic. `contracts` may be shared by many.
+    """All option streams of one partition of a ticks topic. `contracts` are shared by all of a worker.
 
     The rows depend on the frames of each stream in their order, on the definitions, and on the chains that came before;
     not on how ticks are spread over frames. `trades_undefined` counts the trades that were given up for want of a
@@ -78,10 +77,6 @@ class OptionFlow:
         self._waiting: list[tuple[tuple[str, str, str], Trade]] = []
         self._tried_version = -1
         self.trades_undefined = 0
-
-    def define(self, instrument: Instrument) -> None:
-        """Take a definition into the contracts: once is enough for all who share them."""
-        self.contracts.define(instrument)
 
     def take_chain(self, chain: Chain) -> None:
         """Take a chain with delta and vega, which trades after its `as_of` are valued with."""
