@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
+import chain_path
 import chain_volatility
 import databento_live
 import end_to_end
@@ -87,6 +88,7 @@ class Measured:
     faust_ticks_per_s: list[float] = field(default_factory=list)
     quixstreams_ticks_per_s: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _QUIXSTREAMS})
     kernel_ns: list[float] = field(default_factory=list)
+    chain_ms: list[float] = field(default_factory=list)
     chain_iv_ms: list[float] = field(default_factory=list)
     latency: list[latency.Latency] = field(default_factory=list)
     databento: list[databento_live.LiveFeed] = field(default_factory=list)
@@ -106,6 +108,9 @@ async def measure(
         if "kernel_ns_per_tick" in names:
             measured.kernel_ns.append(kernel.measure(file, size.kernel_passes))
             say(run, runs, f"kernel: {measured.kernel_ns[-1]:.1f} ns per tick")
+        if "chain_ms" in names:
+            measured.chain_ms.append(await chain_path.measure(broker, size.chain_passes))
+            say(run, runs, f"a chain from the vendor's answer to Kafka: {measured.chain_ms[-1]:.2f} ms")
         if "chain_iv_ms" in names:
             measured.chain_iv_ms.append(chain_volatility.measure(size.chain_passes))
             say(run, runs, f"forward, volatilities and greeks of a chain: {measured.chain_iv_ms[-1]:.2f} ms")
@@ -191,6 +196,9 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
         add("first_tick_after_outage_ms", brief[-1], 0, says)
     if measured.kernel_ns:
         add("kernel_ns_per_tick", median(measured.kernel_ns), 1, f"{file.says}, one core")
+    if measured.chain_ms:
+        says = f"{chain_path.CONTRACTS} contracts: read, forward, quality rules, message to Kafka's client; one core"
+        add("chain_ms", median(measured.chain_ms), 2, says)
     if measured.chain_iv_ms:
         says = f"{chain_volatility.CONTRACTS} contracts: forward, volatilities of bid, middle and ask, greeks; one core"
         add("chain_iv_ms", median(measured.chain_iv_ms), 2, says)
