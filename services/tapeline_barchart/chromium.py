@@ -28,7 +28,7 @@ INSTALL: Final = (
     " name its program in TAPELINE_BARCHART_CHROMIUM_PATH"
 )
 CLOSE_TIMEOUT_S: Final = 5.0
-"""Chromium may take so long (s) to close its pages, and again to end; then it is killed."""
+"""Chromium may take so long (s) to close its pages, and again to end."""
 
 _VERSION_TIMEOUT_S: Final = 20.0
 _MAC_PROGRAMS: Final = (
@@ -93,12 +93,14 @@ def chromium_environment(environment: Mapping[str, str] = os.environ) -> dict[st
 class Chromium:
     """One Chromium, started when it is first needed, and again where it has ended. It keeps nothing over its end.
 
-    `path` as for `find_chromium`; a start may take `timeout_s`.
+    `path` as for `find_chromium`; a start may take `timeout_s`, and each of the two steps of its end `close_timeout_s`,
+    after which it is killed.
     """
 
-    def __init__(self, path: Path | None, timeout_s: float) -> None:
+    def __init__(self, path: Path | None, timeout_s: float, close_timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         self._path = path
         self._timeout_s = timeout_s
+        self._close_timeout_s = close_timeout_s
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._driver: psutil.Process | None = None
@@ -140,9 +142,9 @@ class Chromium:
         self._browser = self._playwright = self._driver = None
         try:
             if browser is not None:
-                await _within(CLOSE_TIMEOUT_S, browser.close())
+                await _within(self._close_timeout_s, browser.close())
             if playwright is not None:
-                await _within(CLOSE_TIMEOUT_S, playwright.stop())
+                await _within(self._close_timeout_s, playwright.stop())
         finally:
             if driver is not None:
                 _kill(driver)
