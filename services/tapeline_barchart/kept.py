@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import orjson
 
@@ -24,6 +24,9 @@ from tapeline.feed.cache_files import write_durably
 from tapeline.model.chains import UnderlyingPrice
 from tapeline.ops import metrics
 from tapeline.ops.logs import get_logger
+
+AnswerForm = Literal["core-api", "on-demand"]
+"""What an answer is written in: as the site's own page gets it, or in OnDemand's envelope."""
 
 SCHEMA: Final = "kept-chain.v1"
 LIST_SCHEMA: Final = "kept-list.v1"
@@ -40,6 +43,7 @@ class KeptChain:
     """
 
     series: VendorSeries
+    form: AnswerForm
     payload: bytes
     fetched_at: int
     underlying_price: UnderlyingPrice | None
@@ -65,6 +69,7 @@ class KeptChains:
         head = {
             "schema": SCHEMA,
             "series": asdict(chain.series),
+            "form": chain.form,
             "fetched_at": str(chain.fetched_at),
             "underlying_price": None if chain.underlying_price is None else asdict(chain.underlying_price),
             "date": chain.date,
@@ -151,9 +156,12 @@ def _chain_of(value: bytes) -> KeptChain:
     document = _document(head, SCHEMA)
     if hashlib.sha256(payload).hexdigest() != document["sha256"]:
         raise BadData("sha256", "must be that of the answer")
+    if document["form"] not in get_args(AnswerForm):
+        raise BadData("form", f"must be one of {', '.join(get_args(AnswerForm))}")
     price = document["underlying_price"]
     return KeptChain(
         series=VendorSeries(**document["series"]),
+        form=document["form"],
         payload=payload,
         fetched_at=int(document["fetched_at"]),
         underlying_price=None if price is None else UnderlyingPrice(**price),

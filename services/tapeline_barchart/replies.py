@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -27,6 +28,7 @@ _FIREWALL_HEADER: Final = "x-amzn-waf-action"
 _FIREWALL_MARKS: Final = (b"awswaf", b"aws-waf", b"challenge.js", b"captcha")
 _FIREWALL_STATUS: Final = frozenset({202, 405})
 _LOOKED_AT_BYTES: Final = 65_536
+_CODE: Final = re.compile(rb'^\s*{\s*"status"\s*:\s*{\s*"code"\s*:\s*"?(\d{3})\b')
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,17 @@ def check_page(answer: Answer) -> None:
 def check_on_demand(answer: Answer) -> None:
     """Raise what an answer of OnDemand is, where it is not the begin and the end of JSON.
 
-    Raises KeyRefused where the key is not accepted.
+    Its errors may come with status 200 and a code in the answer. Raises KeyRefused where the key is not accepted.
     """
-    if answer.status in NOT_LET_IN:
+    said = _CODE.search(answer.body[:_LOOKED_AT_BYTES])
+    status = answer.status if answer.status != 200 or said is None else int(said[1])
+    if status in NOT_LET_IN:
         raise KeyRefused(
-            f"OnDemand answered {answer.status}: it does not accept the key, or the key may not have futures options;"
+            f"OnDemand answered {status}: it does not accept the key, or the key may not have futures options;"
             " see TAPELINE_BARCHART_ON_DEMAND_KEY"
         )
-    check_json(answer)
+    # An empty answer is one, and is told as such by who reads it.
+    check_json(replace(answer, status=200 if status == 204 else status))
 
 
 def redirected_to(answer: Answer) -> str | None:

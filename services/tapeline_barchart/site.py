@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from tapeline.errors import BadData, Refused
-from tapeline.feed.barchart.expiries import chicago_day, quarterly_expiry
+from tapeline.errors import BadData
 from tapeline.feed.barchart.page import ListedSeries, QuotePage, parse_page
 from tapeline.feed.barchart.payload import parse_quote
-from tapeline.feed.barchart.products import MONTHS, QUARTERLY_MONTHS
 from tapeline.model.chains import UnderlyingPrice
 from tapeline.ops.logs import get_logger
 from tapeline_barchart.authentication import Credentials
-from tapeline_barchart.breaker import Breaker, after_throttling
 from tapeline_barchart.client import API_HEADERS, PAGE_HEADERS, HttpClient
-from tapeline_barchart.errors import Challenged, FetchFailed, HeldOff, SeriesUnknown, SessionInvalid, Throttled
+from tapeline_barchart.errors import Challenged, SeriesUnknown, SessionInvalid
+from tapeline_barchart.guard import Guard
+from tapeline_barchart.kept import AnswerForm
 from tapeline_barchart.limits import CallLimit
+from tapeline_barchart.names import next_future
 from tapeline_barchart.replies import Answer, Check, check_json, check_page
 from tapeline_barchart.settings import BarchartSettings
 from tapeline_barchart.strategies import authentication_of
@@ -44,11 +44,15 @@ class Site:
         self._clock_ns = clock_ns
         self._client = HttpClient(settings, limit.take, clock_ns)
         self._authentication = authentication_of(settings, self._client, limit.take)
-        self._breaker = Breaker(settings.breaker_failures, settings.breaker_open_s)
+        self._guard = Guard(settings, limit, clock_ns)
         self._credentials: Credentials | None = None
         self._page = ("", "")
         """Address and HTML of the page that was loaded on the way in, until it is read."""
-        self._refused: Refused | None = None
+
+    @property
+    def form(self) -> AnswerForm:
+        """What its own page gets."""
+        return "core-api"
 
     @property
     def asked(self) -> Asked:
@@ -113,30 +117,7 @@ class Site:
         return await self._guarded(page_url, ask)
 
     async def _guarded(self, page_url: str, ask: Callable[[Credentials], Awaitable[T]]) -> T:
-        """Return what `ask` returns, once let in; keep what its failure means for the calls to come."""
-        if self._refused is not None:
-            # More attempts with the same credentials may close the account.
-            raise self._refused
-        try:
-            answered = await self._let_in(page_url, ask)
-        except HeldOff:
-            raise
-        except Throttled as error:
-            last = await self._limit.quiet("throttled")
-            quiet = after_throttling(last, self._clock_ns(), error.retry_after_s, self._settings.throttled_s)
-            await self._limit.keep_quiet("throttled", quiet)
-            raise
-        except FetchFailed as error:
-            is_refusal = isinstance(error, SessionInvalid | Challenged)
-            last = await self._limit.quiet("breaker")
-            quiet = self._breaker.after_failure(last, self._clock_ns(), str(error), at_once=is_refusal)
-            await self._limit.keep_quiet("breaker", quiet)
-            raise
-        except Refused as error:
-            self._refused = error
-            raise
-        await self._limit.all_is_well()
-        return answered
+        return await self._guard.run(lambda: self._let_in(page_url, ask))
 
     async def _let_in(self, page_url: str, ask: Callable[[Credentials], Awaitable[T]]) -> T:
         try:
@@ -157,14 +138,3 @@ class Site:
             self._client.adopt(begun, page_url)
             self._credentials = begun
         return self._credentials
-
-
-def next_future(product: str, at_ns: int) -> str:
-    """Return the vendor's name of the next quarterly future of a product (``NQZ26``): whose page lists its options."""
-    year = chicago_day(at_ns).year
-    quarters = ((each, letter) for each in (year, year + 1) for letter in QUARTERLY_MONTHS)
-    return next(
-        f"{product}{letter}{each % 100:02}"
-        for each, letter in quarters
-        if quarterly_expiry(each, MONTHS.index(letter) + 1) > at_ns
-    )

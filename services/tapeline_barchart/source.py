@@ -24,6 +24,7 @@ from tapeline_barchart.limits import CallLimit
 from tapeline_barchart.messages import Events
 from tapeline_barchart.metering import call_meter
 from tapeline_barchart.normalize import SOURCE
+from tapeline_barchart.on_demand import OnDemand
 from tapeline_barchart.polling import Intervals
 from tapeline_barchart.rounds import Plan, Rounds
 from tapeline_barchart.session import ChainSession
@@ -105,14 +106,15 @@ class ChainLine:
 
     def _vendor(self) -> Vendor:
         settings = self._settings
+        is_licensed = settings.authentication == "on-demand"
         limit = CallLimit(
             state_folder() / "barchart" / "calls",
-            urlsplit(settings.site).netloc,
+            urlsplit(settings.on_demand if is_licensed else settings.site).netloc,
             calls_per_minute=settings.calls_per_minute,
             spacing_s=settings.call_spacing_s,
             clock_ns=self._clock_ns,
         )
-        return Site(settings, limit, self._clock_ns)
+        return (OnDemand if is_licensed else Site)(settings, limit, self._clock_ns)
 
     def _plan(self) -> Plan:
         settings = self._settings

@@ -162,6 +162,7 @@ class Sourcing:
         price = None if self._price_s is None else await self._price(listed, self._price_s)
         return KeptChain(
             series=listed.series,
+            form=self._vendor.form,
             payload=answer.body,
             fetched_at=answer.received_ns,
             underlying_price=price,

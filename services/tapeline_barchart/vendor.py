@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tapeline.feed.barchart.page import ListedSeries
 from tapeline.model.chains import UnderlyingPrice
+from tapeline_barchart.kept import AnswerForm
 from tapeline_barchart.replies import Answer
 
 
@@ -28,6 +29,10 @@ class Asked:
 
 class Vendor(Protocol):
     """Answers, or raises: HeldOff and the other FetchFailed where another attempt may help, Refused where none will."""
+
+    @property
+    def form(self) -> AnswerForm:
+        """What its answers to series are written in."""
 
     @property
     def asked(self) -> Asked:
