@@ -11,7 +11,7 @@ from typing import Any, Final
 from tapeline.errors import BadData, Misconfigured
 from tapeline_simulator.barchart.market import FutureRow, ListedSeries, OptionRow, Quote
 from tapeline_simulator.barchart.symbols import chicago, vendor_future, vendor_series
-from tapeline_simulator.expiries import Series, future_of, next_series
+from tapeline_simulator.expiries import Future, Series, future_of, next_series
 
 _DAY_NS: Final = 86_400 * 10**9
 _LOOKED_BACK_NS: Final = 7 * _DAY_NS
@@ -50,15 +50,11 @@ class CapturedMarket:
     @property
     def futures(self) -> Sequence[FutureRow]:
         """The futures that the series are on."""
-        rows: dict[str, FutureRow] = {}
+        prices: dict[Future, Decimal | None] = {}
         for name, series in sorted(self._series.items(), key=lambda item: item[1]):
             future = future_of(series.underlying, self._seen_ns - _LOOKED_BACK_NS)
-            month, symbol = chicago(future.expires_ns), vendor_future(future)
-            quote = Quote(last=_parity(self._rows[name]), trade_time=f"{chicago(self._seen_ns):%H:%M} CT")
-            rows.setdefault(
-                symbol, FutureRow(symbol, f"Nasdaq 100 E-Mini {month:%b} '{month:%y}", future.expires_ns, quote)
-            )
-        return list(rows.values())
+            prices[future] = prices.get(future) or _parity(self._rows[name])
+        return [self._row(future, price) for future, price in prices.items()]
 
     def view(self) -> CapturedMarket:
         """Return itself: it stands still."""
@@ -70,6 +66,11 @@ class CapturedMarket:
 
     def _future(self, series: Series) -> str:
         return vendor_future(future_of(series.underlying, self._seen_ns - _LOOKED_BACK_NS))
+
+    def _row(self, future: Future, price: Decimal | None) -> FutureRow:
+        traded, month = chicago(self._seen_ns), chicago(future.expires_ns)
+        quote = Quote(last=price, trade_time=f"{traded:%H:%M} CT", traded_s=self._seen_ns // 10**9)
+        return FutureRow(vendor_future(future), f"Nasdaq 100 E-Mini {month:%b} '{month:%y}", future.expires_ns, quote)
 
     def _load(self, path: Path) -> None:
         document = json.loads(path.read_bytes(), parse_float=Decimal, parse_int=Decimal)
