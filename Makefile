@@ -1,6 +1,6 @@
 # Everything here may be run again at any time: what is done already is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo-broker test-broker demo test check bench kafka-up kafka-down up down test-compose lock clean
+.PHONY: help setup demo-broker test-broker test-browser demo test check bench kafka-up kafka-down up down test-compose lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -46,11 +46,15 @@ test-broker:
 	@[ -n "$$KAFKA_BOOTSTRAP_SERVERS" ] || docker image inspect $(KAFKA_IMAGE) >/dev/null 2>&1 \
 		|| docker pull --quiet $(KAFKA_IMAGE) 2>/dev/null || sh deploy/install-system-packages.sh java
 
+# tests that want a browser skip without one, with the reason
+test-browser:
+	@sh deploy/install-system-packages.sh chromium || echo "test: no Chromium, so its tests are skipped" >&2
+
 demo: setup demo-broker ## Show live pressure of a synthetic market (DEMO_SECONDS=30 to end by itself)
 	@$(BIN)/tapeline demo
 
 # most tests wait for processes and networks more than they compute
-test: setup test-broker ## Run all tests against real brokers, in two processes (ARGS="-n 0 tests/unit -k book" for some)
+test: setup test-broker test-browser ## Run all tests against real brokers, in two processes (ARGS="-n 0 tests/unit -k book" for some)
 	@echo "test: running pytest"
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 

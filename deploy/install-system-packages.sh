@@ -1,7 +1,8 @@
 #!/bin/sh
-# Ensures what Tapeline needs from the system: `python` (3.11 to 3.13, with venv) and `java` (Java 17+ and Maven, for
-# the local Kafka broker). On Debian and Ubuntu as root it installs what is missing; elsewhere it prints the command.
-# Usage: sh deploy/install-system-packages.sh [python] [java]        both when none is named
+# Ensures what Tapeline needs from the system: `python` (3.11 to 3.13, with venv), `java` (Java 17+ and Maven, for the
+# local Kafka broker) and `chromium` (for the browser sessions of Barchart). On Debian and Ubuntu as root it installs
+# what is missing; elsewhere it prints the command.
+# Usage: sh deploy/install-system-packages.sh [python] [java] [chromium]        python and java when none is named
 set -eu
 
 python=${PYTHON:-python3}
@@ -40,9 +41,21 @@ check_java() {
 	command -v mvn >/dev/null || need Maven maven maven
 }
 
+check_chromium() { # what Ubuntu has at its place is a program too, which does not run
+	for program in "${TAPELINE_BARCHART_CHROMIUM_PATH:-chromium}" chromium chromium-browser google-chrome \
+		google-chrome-stable "${PLAYWRIGHT_BROWSERS_PATH:-${HOME:-}/.cache/ms-playwright}"/chromium-*/chrome-linux*/chrome; do
+		! "$program" --version >/dev/null 2>&1 || return 0
+	done
+	need Chromium @chromium chromium
+}
+
+has_package() {
+	apt-cache show "$1" 2>/dev/null | grep -q '^Package:'
+}
+
 newest_java() { # releases of Debian and Ubuntu each have some of these
 	for release in 25 21 17; do
-		if apt-cache show "openjdk-$release-jre-headless" 2>/dev/null | grep -q '^Package:'; then
+		if has_package "openjdk-$release-jre-headless"; then
 			echo "openjdk-$release-jre-headless"
 			return
 		fi
@@ -55,8 +68,9 @@ for part in "$@"; do
 	case $part in
 	python) check_python ;;
 	java) check_java ;;
+	chromium) check_chromium ;;
 	*)
-		echo "unknown part $part; there are python and java" >&2
+		echo "unknown part $part; there are python, java and chromium" >&2
 		exit 2
 		;;
 	esac
@@ -72,7 +86,17 @@ if command -v apt-get >/dev/null; then
 	fi
 	packages=
 	for package in $apt_packages; do
-		[ "$package" != @java ] || package=$(newest_java)
+		case $package in
+		@java) package=$(newest_java) ;;
+		@chromium)
+			if ! has_package chromium; then
+				echo "missing: Chromium; here it is only a snap, if anything, which no program can drive: install Google" \
+					"Chrome, or run: .venv/bin/playwright install --with-deps chromium" >&2
+				exit 2
+			fi
+			package="chromium fonts-liberation"
+			;;
+		esac
 		packages="$packages $package"
 	done
 	if $root; then

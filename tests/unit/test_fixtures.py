@@ -14,6 +14,7 @@ from tapeline.ops.resources import REPOSITORY_ROOT
 TESTS = """
 def test_data(real_data): pass
 def test_broker(bootstrap_servers): pass
+def test_browser(chromium): pass
 def test_one(namespace, monkeypatch):
     import os
     assert os.environ["TAPELINE_NAMESPACE"] == namespace == "test-" + namespace[5:11] + "-1"
@@ -32,8 +33,14 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, select: str, **environment: str) -> str:
     named = {name: value for name, value in os.environ.items() if not name.startswith(("TAPELINE_", "KAFKA_"))}
-    # no Docker engine, no Java, no broker of the user
-    bare = {"DOCKER_HOST": "tcp://127.0.0.1:1", "PATH": "/nonexistent", "JAVA_HOME": "", "TAPELINE_STATE_DIR": "state"}
+    # no Docker engine, no Java, no Chromium, no broker of the user
+    bare = {
+        "DOCKER_HOST": "tcp://127.0.0.1:1",
+        "PATH": "/nonexistent",
+        "JAVA_HOME": "",
+        "PLAYWRIGHT_BROWSERS_PATH": "/nonexistent",
+        "TAPELINE_STATE_DIR": "state",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "-k", select, "tests"],
         cwd=project,
@@ -46,23 +53,25 @@ def run(project: Path, select: str, **environment: str) -> str:
 
 
 def test_a_lacking_part_is_skipped_with_the_reason(project: Path) -> None:
-    shown = run(project, "data or broker")
-    assert "2 skipped" in shown
+    shown = run(project, "data or broker or browser")
+    assert "3 skipped" in shown
     assert "no real data at" in shown
     assert "install-system-packages.sh java" in shown
+    assert "install-system-packages.sh chromium" in shown
     assert "broker: no Docker engine answers" in shown
 
 
 def test_a_required_part_may_not_lack(project: Path) -> None:
-    shown = run(project, "data or broker", TAPELINE_REQUIRE="kafka, data")
-    assert "2 errors" in shown
+    shown = run(project, "data or broker or browser", TAPELINE_REQUIRE="kafka, data,chromium")
+    assert "3 errors" in shown
+    assert "TAPELINE_REQUIRE names chromium" in shown
     assert "TAPELINE_REQUIRE names kafka" in shown
     assert "TAPELINE_REQUIRE names data" in shown
 
 
 def test_only_the_parts_named_are_required(project: Path) -> None:
     shown = run(project, "data or broker", TAPELINE_REQUIRE="data")
-    assert "1 skipped, 2 deselected, 1 error" in shown
+    assert "1 skipped, 3 deselected, 1 error" in shown
     assert "TAPELINE_REQUIRE names data" in shown
     assert "TAPELINE_REQUIRE names kafka" not in shown
 

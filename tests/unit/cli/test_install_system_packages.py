@@ -1,4 +1,4 @@
-"""The script that ensures Python, Java and Maven, run among programs that stand for a machine."""
+"""The script that ensures Python, Java, Maven and Chromium, run among programs that stand for a machine."""
 
 from __future__ import annotations
 
@@ -97,6 +97,42 @@ def test_a_python_of_another_release_is_not_installed_over(root: Machine) -> Non
     done = root.run("python")
     assert done.returncode == 2
     assert "python3 is Python 3.9.2; name another one: make PYTHON=" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_chromium_that_runs_is_enough(root: Machine, name: str) -> None:
+    root.has(name, "echo Chromium 156")
+    root.has_apt("chromium")
+    done = root.run("chromium")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not root.asked.exists()
+
+
+def test_root_on_debian_installs_chromium(root: Machine) -> None:
+    root.has_apt("chromium")
+    done = root.run("chromium")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "installing Chromium with apt-get\n"
+    assert root.asked.read_text().splitlines()[-1].split()[-2:] == ["chromium", "fonts-liberation"]
+
+
+def test_where_chromium_is_only_a_snap_another_way_is_told(root: Machine) -> None:
+    root.has("chromium-browser", "echo 'install the snap' >&2; exit 1")
+    root.has_apt("chromium-browser")
+    done = root.run("chromium")
+    assert done.returncode == 2
+    assert "snap" in done.stderr
+    assert "playwright install --with-deps chromium" in done.stderr
+    assert "install -y" not in root.asked.read_text()
+
+
+def test_chromium_is_not_installed_unasked(root: Machine) -> None:
+    root.has("java", JAVA_17)
+    root.has("mvn", "true")
+    root.has("python3", "true")
+    root.has_apt("chromium")
+    assert root.run().returncode == 0
+    assert not root.asked.exists()
 
 
 def test_an_unknown_part_is_refused(user: Machine) -> None:
