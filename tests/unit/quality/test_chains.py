@@ -74,8 +74,8 @@ def test_a_whole_chain_is_clean_and_everything_has_been_looked_at() -> None:
         (lambda: some(EVERY[(EVERY % 301) < 200]), {"30_completeness": "error"}, None),
         (lambda: some(EVERY[:301]), {"30_completeness": "error", "31_pairing": "warning"}, None),
         (lambda: some(np.concatenate([EVERY, EVERY[100:110]])), {"32_duplicates": "error"}, None),
-        # hours to go, far in the money: offered 0.40 below what exercise is worth
-        (lambda: requoted("C23500", -0.7, days=0.3), {"33_bounds": "warning"}, ["C23500"]),
+        # hours to go, far in the money: offered 0.28 below what exercise is worth
+        (lambda: requoted("C23500", -0.8, days=0.3), {"33_bounds": "warning"}, ["C23500"]),
         # the farthest strike dearer than the one before, which no wings are far enough to show
         (lambda: requoted("C26500", 2.0), {"34_vertical": "warning", "37_parity": "warning"}, ["C26490", "C26500"]),
         # 1.60 too dear: the neighbours' asks are 0.30 above their worth, its own bid 1.30
