@@ -1,4 +1,4 @@
-"""The worker: a Faust app built without its command line, from start to the last checkpoint."""
+"""The worker: from start to the last checkpoint."""
 
 from __future__ import annotations
 
@@ -12,69 +12,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import faust
 import numpy as np
-from faust.app.base import BootStrategy
+from faust.types import TP
 from mode.supervisors import CrashingSupervisor
-from yarl import URL
 
-from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.publisher import Publisher
 from tapeline.feed.calendar import cme_globex_equity
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.memory import give_back_code
+from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.sessions import Sessions
 from tapeline_processor import kernels
 from tapeline_processor.agents.ticks import TicksAgent
 from tapeline_processor.checkpoints import Loader, Saver
+from tapeline_processor.dead_letters import DeadLetters
+from tapeline_processor.faust_app import GROUP, build_app
+from tapeline_processor.options_desk import OptionsDesk
 from tapeline_processor.partitions import Partitions
 from tapeline_processor.settings import ProcessorSettings
-from tapeline_processor.transport import RawBytes, Transport
+from tapeline_processor.topics import chain_topics
+from tapeline_processor.transport import RawBytes
 
 log = get_logger("processor")
-
-GROUP = "tapeline-processor"
 
 _MAX_MESSAGE_BYTES = 4 << 20
 """Of a dead letter: as much as any topic takes."""
 _STOP_TIMEOUT_S = 1.0
-
-
-class App(faust.App):
-    """A Faust app that keeps no files: there are no tables."""
-
-    def _create_directories(self) -> None:
-        """Create nothing; the original leaves an empty folder where it is started."""
-
-
-def build_app(settings: ProcessorSettings, servers: str, partitions: Partitions) -> App:
-    """Return the app with transport and settings, without agents. Must be called in a running event loop."""
-    app = App(
-        namespaced(GROUP),
-        broker=[URL(f"kafka://{server}") for server in servers.split(",")],
-        broker_client_id=GROUP,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
-        broker_rebalance_timeout=max(settings.session_timeout_s, settings.restore_timeout_s),
-        broker_max_poll_records=settings.buffered_frames,
-        consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=settings.instance_id or None,
-        consumer_max_fetch_size=settings.fetch_partition_bytes,
-        stream_buffer_maxsize=settings.buffered_frames,
-        stream_wait_empty=False,
-        table_standby_replicas=0,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        autodiscover=False,
-        web_enabled=False,
-    )
-    # Rows and checkpoints go through the bus.
-    app.boot_strategy = BootStrategy(app, enable_kafka_producer=False)
-    app.transport = Transport(
-        app.conf.broker_consumer, app, restore=partitions.restore, fetch_max_wait_ms=settings.fetch_max_wait_ms
-    )
-    return app
 
 
 class Worker:
@@ -88,15 +52,23 @@ class Worker:
         topics: Mapping[str, str],
         sessions: Sessions,
         clock: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`topics` maps each ticks topic to its checkpoint topic, as they are called on the broker."""
+        """`topics` maps each ticks topic to its checkpoint topic, as they are called on the broker.
+
+        The chains of the partitions that it holds of the first one are judged.
+        """
         self._settings = settings
         self._sessions = sessions
         self._clock = clock
         self._stop = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        loader = Loader(servers, topics.__getitem__, sessions)
-        self.partitions = Partitions(loader.load, self._fail, timeout_s=settings.restore_timeout_s, clock=clock)
+        self._first_topic = next(iter(topics))
+        contracts = ContractBook()
+        loader = Loader(servers, topics.__getitem__, sessions, contracts)
+        self.partitions = Partitions(
+            loader.load, self._fail, on_restored=self._own, timeout_s=settings.restore_timeout_s, clock=clock
+        )
         self._app = build_app(settings, servers, self.partitions)
         self._publisher = Publisher(
             servers,
@@ -116,7 +88,23 @@ class Worker:
             clock=clock,
             new_id=lambda: secrets.token_hex(8),
         )
-        self._agents = [TicksAgent(topic, self.partitions, self._publisher, self._saver) for topic in topics]
+        dead_letters = DeadLetters(self._publisher)
+        self._desk = OptionsDesk(
+            settings,
+            contracts,
+            self.partitions,
+            self._publisher,
+            dead_letters,
+            self._fail,
+            servers=servers,
+            chain_topics=chain_topics(),
+            may_work=lambda: self._holds_partitions,
+            now_ns=now_ns,
+            session=secrets.token_hex(8),
+        )
+        self._agents = [
+            TicksAgent(topic, self.partitions, self._publisher, self._saver, dead_letters) for topic in topics
+        ]
         for topic, agent in zip(topics, self._agents, strict=True):
             self._app.agent(
                 self._app.topic(topic, schema=RawBytes()),
@@ -159,12 +147,20 @@ class Worker:
         saved_at_s = self._saver.saved_at_s
         events = [partition.last_ts_event for partition in partitions.values() if partition.last_ts_event is not None]
         return {
-            "ready": assigned is not None and not self._app.rebalancing and not self._stop.is_set(),
+            "ready": self._holds_partitions and self._desk.is_ready,
             "assigned": [f"{tp.topic}[{tp.partition}]" for tp in sorted(assigned or ())],
             "last_ts_event": str(max(events)) if events else None,
             "last_checkpoint_age_s": None if saved_at_s is None else round(now_s - saved_at_s, 3),
             "undelivered": self._publisher.queued_messages,
+            **self._desk.status(),
         }
+
+    @property
+    def _holds_partitions(self) -> bool:
+        return self.partitions.restored is not None and not self._app.rebalancing and not self._stop.is_set()
+
+    def _own(self, assigned: frozenset[TP]) -> None:
+        self._desk.own(tp.partition for tp in assigned if tp.topic == self._first_topic)
 
     async def _work(self) -> None:
         log.info("loading_kernels", note="a first start compiles them, which takes about half a minute")
@@ -172,6 +168,7 @@ class Worker:
         # What is loaded by now stays: neither its objects nor the compiler's code need be looked at again.
         gc.freeze()
         give_back_code("libllvmlite")
+        await self._desk.start()
         await self._app.start()
         await self._app.wait_until_stopped()
         raise self._app.crash_reason or RuntimeError("Faust stopped without a reason")
@@ -185,6 +182,7 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self._app.stop()
+        await self._desk.close()
         # What had to be delivered was waited for; what is left is done again by whoever goes on.
         await self._publisher.close(0.0)
 

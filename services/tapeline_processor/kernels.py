@@ -10,6 +10,7 @@ import numpy as np
 
 from tapeline.model.columns import COLUMNS, TICK_KINDS, Kind, TickKind
 from tapeline.model.frames import Array, Gap, TickFrame
+from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.flow import KINDS
 from tapeline.orderflow.sessions import Sessions
 from tapeline_processor.operators.states import OperatorStates, pack_states, unpack_states
@@ -21,10 +22,11 @@ _ORDERS: Final = 200
 
 def load(sessions: Sessions) -> None:
     """Run every kernel once, so that neither the first real frame nor the first gap need wait for it."""
-    states = OperatorStates.empty(sessions)
+    contracts = ContractBook()
+    states = OperatorStates.empty(sessions, contracts)
     for frame in _frames():
         states.pressure.apply(frame)
-    unpack_states(pack_states(states.copy()), sessions)
+    unpack_states(pack_states(states.copy()), sessions, contracts)
 
 
 def _frames() -> Iterator[TickFrame]:

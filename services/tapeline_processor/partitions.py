@@ -41,18 +41,20 @@ class Partition:
 
 
 class Partitions(Mapping[TP, Partition]):
-    """The partitions that this worker has now; `restore` replaces them as a whole."""
+    """The partitions that this worker has now; `restore` replaces them as a whole, and tells `on_restored` of it."""
 
     def __init__(
         self,
         load: Callable[[set[TP]], Awaitable[Mapping[TP, Restored]]],
         fail: Fail,
         *,
+        on_restored: Callable[[frozenset[TP]], None] = lambda _: None,
         timeout_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._load = load
         self._fail = fail
+        self._on_restored = on_restored
         self._timeout_s = timeout_s
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -73,6 +75,7 @@ class Partitions(Mapping[TP, Partition]):
                 raise
             self._current = {tp: self._partition(tp, found) for tp, found in restored.items()}
             self.restored = frozenset(assigned)
+            self._on_restored(self.restored)
             log.info("restored", partitions={f"{tp.topic}[{tp.partition}]": at.next for tp, at in restored.items()})
             return {tp: found.next for tp, found in restored.items()}
 

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from tapeline.model.chains import MODES
 from tapeline.ops.settings import ServiceSettings
 
 
 def _names(value: Any) -> Any:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _limits(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    limits: dict[str, Any] = {}
+    for part in filter(None, map(str.strip, value.split(","))):
+        name, equals, seconds = map(str.strip, part.partition("="))
+        if not equals:
+            raise ValueError(f"{part!r} must be written as live=120 or databento/live=15")
+        limits[name] = seconds
+    return limits
+
+
+def _whole(limits: Mapping[str, float]) -> Mapping[str, float]:
+    if missing := [mode for mode in MODES if mode not in limits]:
+        raise ValueError(f"must name every mode; missing: {', '.join(missing)}")
+    if unknown := [name for name in limits if name.rpartition("/")[2] not in MODES]:
+        raise ValueError(f"must name modes ({', '.join(MODES)}) or source/mode, not {', '.join(unknown)}")
+    if wrong := [name for name, limit_s in limits.items() if not limit_s > 0.0]:
+        raise ValueError(f"must be seconds above 0: {', '.join(wrong)}")
+    return limits
 
 
 class ProcessorSettings(ServiceSettings):
@@ -57,6 +81,21 @@ class ProcessorSettings(ServiceSettings):
 
     restore_timeout_s: float = Field(60.0, gt=0.0, le=600.0)
     """Longest time that loading the checkpoints of newly assigned partitions may take."""
+
+    definitions_timeout_s: float = Field(60.0, gt=0.0, le=3_600.0)
+    """Longest wait at the start for the definitions of options; pressure then begins without, live chains do not."""
+
+    interest_rate: float = Field(0.04, ge=-0.1, le=1.0)
+    """Interest rate for forwards, volatilities and greeks: continuous, per year, 0.04 for 4 %."""
+
+    chain_max_age_s: Annotated[Mapping[str, float], BeforeValidator(_limits), AfterValidator(_whole)] = Field(
+        "live=120,databento/live=15,cache=2100,saved=86400", validate_default=True
+    )
+    """How old a chain's data may be, by mode or by source and mode, for it to be the best one; what its vendor declares
+    as delay is not counted."""
+
+    chain_hold_s: float = Field(10.0, ge=0.0, le=3_600.0)
+    """Time for which a source must have ranked before the present one until it takes over."""
 
     shutdown_timeout_s: float = Field(4.0, gt=0.0, le=300.0)
     """Time to deliver rows and a last checkpoint after SIGTERM."""

@@ -51,6 +51,13 @@ PROCESSED_TICKS: Final = Counter("tapeline_processor_ticks", "Ticks applied", ["
 PROCESSED_FRAMES: Final = Counter("tapeline_processor_frames", "Frames applied", ["topic"])
 PRESSURE_ROWS: Final = Counter("tapeline_processor_pressure_rows", "Pressure rows sent", ["topic"])
 DEAD_LETTERS: Final = Counter("tapeline_dead_letters", "Messages set aside as bad data", ["topic"])
+READ_MESSAGES: Final = Counter(
+    "tapeline_processor_read_messages", "Messages read from topics other than ticks", ["topic"]
+)
+OPTION_FLOW_ROWS: Final = Counter("tapeline_processor_option_flow_rows", "Option flow rows sent", ["topic"])
+LIVE_CHAINS: Final = Counter("tapeline_processor_live_chains", "Chains assembled from ticks and sent", ["source"])
+BEST_CHAINS: Final = Counter("tapeline_processor_best_chains", "Best chains sent")
+CHAINS_JUDGED: Final = Gauge("tapeline_processor_chains_judged", "Keys of chains whose best this worker judges")
 CHECKPOINTS: Final = Counter("tapeline_processor_checkpoints", "Checkpoints written", ["topic"])
 CHECKPOINT_SECONDS: Final = Histogram(
     "tapeline_processor_checkpoint_seconds", "Time to pack and write a checkpoint", buckets=_LATENCY_BUCKETS

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from tapeline.orderflow import partition
-from tapeline.orderflow.packing import PartitionCopy, pack
+from tapeline.orderflow.assembly import ChainAssembler
+from tapeline.orderflow.contracts import ContractBook
+from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
 from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.parts import PRESSURE, pack_parts, unpack_parts
 from tapeline.orderflow.sessions import Sessions
+
+ASSEMBLY: Final = "assembly"
 
 StatesCopy = Mapping[str, PartitionCopy]
 """The operators' states at one moment, by the name of the checkpoint's part."""
@@ -17,14 +22,18 @@ StatesCopy = Mapping[str, PartitionCopy]
 
 @dataclass(slots=True)
 class OperatorStates:
-    """The states of one partition, in the order in which their operators see a frame."""
+    """The states of one partition, in the order in which their operators see a frame.
+
+    An operator that is added gets a field here, a part of the checkpoint of its own, and a call in agents/ticks.py.
+    """
 
     pressure: PartitionState
+    assembler: ChainAssembler
 
     @classmethod
-    def empty(cls, sessions: Sessions) -> OperatorStates:
-        """Return states that have seen nothing."""
-        return cls(pressure=PartitionState(sessions))
+    def empty(cls, sessions: Sessions, contracts: ContractBook) -> OperatorStates:
+        """Return states that have seen nothing; `contracts` is shared by all partitions of a worker."""
+        return cls(pressure=PartitionState(sessions), assembler=ChainAssembler(contracts))
 
     @property
     def ticks(self) -> int:
@@ -33,7 +42,7 @@ class OperatorStates:
 
     def copy(self) -> StatesCopy:
         """Copy the states as they are between two frames: quick, for the thread that applies frames."""
-        return {PRESSURE: self.pressure.copy()}
+        return {PRESSURE: self.pressure.copy(), ASSEMBLY: self.assembler.copy()}
 
 
 def pack_states(copy: StatesCopy) -> bytes:
@@ -41,13 +50,15 @@ def pack_states(copy: StatesCopy) -> bytes:
     return pack_parts({name: pack(part) for name, part in copy.items()})
 
 
-def unpack_states(data: bytes, sessions: Sessions) -> OperatorStates:
+def unpack_states(data: bytes, sessions: Sessions, contracts: ContractBook) -> OperatorStates:
     """Return the states that `pack_states` wrote; one whose part is not there is empty.
 
     Raises BadData on a foreign version and on damaged bytes.
     """
     parts = unpack_parts(data)
-    states = OperatorStates.empty(sessions)
+    states = OperatorStates.empty(sessions, contracts)
     if PRESSURE in parts:
         states.pressure = partition.unpack(parts[PRESSURE], sessions)
+    if ASSEMBLY in parts:
+        states.assembler = ChainAssembler.from_unpacker(Unpacker(parts[ASSEMBLY]), contracts)
     return states

@@ -21,11 +21,17 @@ from tapeline.model.codec import decode, encode
 from tapeline.model.frames import TickFrame
 from tapeline.orderflow.partition import PartitionState
 from tapeline_processor.app import sessions
+from tapeline_processor.topics import chain_topics
 
 TICKS = "md.ticks.saved.v1"
 CHECKPOINTS = "md.checkpoints.ticks.saved.v1"
 ROWS = "md.pressure.v1"
 DEAD_LETTERS = "md.dead-letters.v1"
+INSTRUMENTS = "md.instruments.v1"
+QUALITY = "md.quality.v1"
+EVENTS = "md.feed-events.v1"
+BEST = "md.chains.v1"
+CHAINS = (BEST, *chain_topics())
 
 Key = tuple[str, str, str, str, str, int, int]
 Rows = dict[Key, dict[str, Any]]
@@ -44,6 +50,7 @@ class Tape:
         self._undelivered: list[str] = []
         self.sent: list[TickFrame] = []
         self.create({TICKS: partitions, CHECKPOINTS: partitions, ROWS: 3, DEAD_LETTERS: 1})
+        self.create(dict.fromkeys(CHAINS, partitions) | dict.fromkeys((INSTRUMENTS, QUALITY, EVENTS), 1))
 
     def create(self, topics: dict[str, int]) -> None:
         new = [

@@ -106,7 +106,7 @@ def test_bad_frames_are_set_aside_and_the_stream_goes_on(make_tape: MakeTape, st
         assert (headers["origin_partition"], headers["origin_offset"]) == (b"0", b"%d" % offset)
         assert headers["service"] == b"tapeline-processor"
     assert b"tapeline_dead_letters_total" in worker.get("/metrics")[1]
-    assert len(list(worker.events("bad_frame"))) == len(bad)
+    assert len(list(worker.events("bad_message"))) == len(bad)
 
 
 def test_frames_of_a_lower_epoch_are_ignored(make_tape: MakeTape, start: Start, real_data: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from tapeline.bus.topics import load_topics
 from tapeline.errors import Misconfigured
-from tapeline_processor.__main__ import main, select_inputs
+from tapeline_processor.__main__ import main
 from tapeline_processor.settings import ProcessorSettings
+from tapeline_processor.topics import select_inputs
 
 
 def test_topics_are_a_comma_separated_list() -> None:
