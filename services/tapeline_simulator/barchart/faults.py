@@ -19,7 +19,7 @@
 | stale | everything as it was when the fault began | |
 
 All take `times`, how many requests it happens to (0: until it is cleared); `after`, how many it spares first; and `on`,
-which requests: page, chain, quote, login, on-demand, or all.
+which requests: page, chain, quote, login-form, login, on-demand, or all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any, Final
 from tapeline.errors import BadData
 from tapeline_simulator.barchart.market import MarketView
 
-KINDS: Final = ("page", "chain", "quote", "login", "on-demand")
+KINDS: Final = ("page", "chain", "quote", "login-form", "login", "on-demand")
 ALL_KINDS: Final = "all"
 
 AT_THE_DOOR: Final = frozenset(

@@ -47,7 +47,7 @@ _SECRETS: Final = frozenset(("apikey",))
 class SiteRequest:
     """One request as it was answered, when (ns since the epoch) and with which status; 0: it was not.
 
-    `kind` is ``page``, ``login``, ``chain``, ``quote``, ``on-demand``, ``pulse`` or ``other``.
+    `kind` is one of faults.KINDS, ``pulse`` or ``other``.
     """
 
     at_ns: int
@@ -99,7 +99,7 @@ class BarchartSite:
         add = application.router.add_route
         visits = Visits(self.settings, self._sessions, self.market)
         add("GET", "/", self._serves("other", visits.home))
-        add("GET", "/login", self._serves("login", visits.show_login))
+        add("GET", "/login", self._serves("login-form", visits.show_login))
         add("POST", "/login", self._serves("login", visits.log_in))
         add("GET", "/logout", self._serves("other", visits.log_out))
         add("GET", "/futures/quotes/{future}/options", self._serves("page", visits.show_quotes))
@@ -158,8 +158,8 @@ class BarchartSite:
         fault = self.faults.take(kind, at_the_door=True)
         if fault is not None and fault.name == "hang":
             return None, None
-        if fault is not None and (instead := self._instead(request, fault)) is not None:
-            return instead, None
+        if fault is not None:
+            return self._instead(request, fault), None
         if request.path == CORE_API:
             refused = core_api.refuse(self.settings.auth, self._sessions.find(request.cookies), request.headers)
             if refused is not None:
@@ -167,8 +167,8 @@ class BarchartSite:
         fault = self.faults.take(kind, at_the_door=False)
         return await respond(request, fault), fault
 
-    def _instead(self, request: web.Request, fault: SiteFault) -> Answer | None:
-        """Return what is answered instead of what was asked for, whatever that is; None: nothing."""
+    def _instead(self, request: web.Request, fault: SiteFault) -> Answer:
+        """Return what is answered instead of what was asked for, whatever that is."""
         session = self._sessions.find(request.cookies)
         if fault.name == "session-expired":
             if session is not None:
@@ -179,7 +179,7 @@ class BarchartSite:
                 self._sessions.rotate(session)
             return Answer(fault["status"], b'{"message":"CSRF token mismatch."}', "application/json", session)
         if fault.name == "login-rejected":
-            return redirect("/login", session or self._sessions.open()) if request.method == "POST" else None
+            return redirect("/login", session or self._sessions.open())
         if fault.name == "waf":
             return challenge(fault["status"])
         if fault.name == "html-instead-of-json":
