@@ -112,7 +112,7 @@ def instruments(
 
 @tail.command()
 def quality(stream: Stream = None, json: AsJson = False, from_start: FromStart = False, once: Once = False) -> None:
-    """Show what the quality rules found, such as contracts that have not quoted."""
+    """Show what the quality rules found: contracts that have not quoted, what is wrong with a chain."""
     documents = _documents("md.quality.v1", stream, from_start, once)
     _print_documents(documents, quality_line, json=json)
 
