@@ -42,6 +42,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "kernel_ns_per_tick": Target("≤", 60, "ns"),
     "chain_ms": Target("≤", 10, "ms"),
     "chain_iv_ms": Target("≤", 10, "ms"),
+    "chain_assembler_quotes_per_s": Target("≥", 20_000, "quotes/s"),
     "tick_to_row_p99_ms": Target("≤", 20, "ms"),
     "rss_mb": Target("≤", 250, "MB"),
     "rss_growth_mb": Target("≤", 10, "MB"),

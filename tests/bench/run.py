@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
+import chain_assembly
 import chain_path
 import chain_volatility
 import databento_live
@@ -52,6 +53,7 @@ class Size:
     live_s: float
     kernel_passes: int
     chain_passes: int
+    assembled_s: int
     live_records: int
     outages_s: tuple[float, ...]
     warms_broker: bool
@@ -63,6 +65,7 @@ FULL = Size(
     live_s=20.0,
     kernel_passes=50,
     chain_passes=200,
+    assembled_s=20,
     live_records=10_000_000,
     outages_s=(1.0, 1.0, 1.0, 30.0),
     warms_broker=True,
@@ -73,6 +76,7 @@ QUICK = Size(
     live_s=4.0,
     kernel_passes=5,
     chain_passes=20,
+    assembled_s=3,
     live_records=1_000_000,
     outages_s=(1.0,),
     warms_broker=False,
@@ -90,6 +94,7 @@ class Measured:
     kernel_ns: list[float] = field(default_factory=list)
     chain_ms: list[float] = field(default_factory=list)
     chain_iv_ms: list[float] = field(default_factory=list)
+    chain_assembler_quotes_per_s: list[float] = field(default_factory=list)
     latency: list[latency.Latency] = field(default_factory=list)
     databento: list[databento_live.LiveFeed] = field(default_factory=list)
     outages: list[outage.Outage] = field(default_factory=list)
@@ -114,6 +119,9 @@ async def measure(
         if "chain_iv_ms" in names:
             measured.chain_iv_ms.append(chain_volatility.measure(size.chain_passes))
             say(run, runs, f"forward, volatilities and greeks of a chain: {measured.chain_iv_ms[-1]:.2f} ms")
+        if "chain_assembler_quotes_per_s" in names:
+            measured.chain_assembler_quotes_per_s.append(chain_assembly.measure(size.assembled_s))
+            say(run, runs, f"live chains: {measured.chain_assembler_quotes_per_s[-1]:,.0f} quotes/s")
         if names & (_RATES | _MEMORY):
             whole = await end_to_end.measure(broker, file, size.ticks)
             measured.end_to_end.append(whole)
@@ -202,6 +210,10 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
     if measured.chain_iv_ms:
         says = f"{chain_volatility.CONTRACTS} contracts: forward, volatilities of bid, middle and ask, greeks; one core"
         add("chain_iv_ms", median(measured.chain_iv_ms), 2, says)
+    if measured.chain_assembler_quotes_per_s:
+        market = f"{chain_assembly.CONTRACTS:,} contracts of {chain_assembly.EXPIRIES} expiries"
+        says = f"{market}, frames in, each changed chain out once a second of the tape; CPU time of one core"
+        add("chain_assembler_quotes_per_s", median(measured.chain_assembler_quotes_per_s), 0, says)
     if measured.latency:
         seen = sorted(measured.latency, key=lambda run: run.p99_ms)[len(measured.latency) // 2]
         live = f"the synthetic market at {seen.ticks_per_s:,.0f} ticks/s, {size.live_s:g} s, {seen.rows:,} rows"

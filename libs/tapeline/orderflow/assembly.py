@@ -37,9 +37,9 @@ from tapeline.model.chains import Chain, UnderlyingPrice
 from tapeline.model.frames import Gap, TickFrame
 from tapeline.orderflow.board import OF_KIND, WIDTH, QuoteBoard
 from tapeline.orderflow.continuity import EVERY_SYMBOL, StreamTrack
-from tapeline.orderflow.contracts import ContractBook, Listing
+from tapeline.orderflow.contracts import ContractBook, Listed
 from tapeline.orderflow.frame_columns import Int64s, receive_times
-from tapeline.orderflow.live_chain import LiveChain, build_chain, vendor_series
+from tapeline.orderflow.live_chain import LiveChain, build_chain
 from tapeline.orderflow.packing import PartitionCopy, Unpacker
 from tapeline.orderflow.roster import IN_SCOPE, Roster
 
@@ -89,7 +89,7 @@ class ChainAssembler:
             if listing is None or is_early or not self._roster.changed[number]:
                 continue
             self._roster.changed[number] = False
-            chain = self._chain(live, listing, now_ns, underlyings.get(live.expiry.underlying))
+            chain = self._chain(live, listing.listed(), now_ns, underlyings.get(live.expiry.underlying))
             if chain is not None:
                 live.published_at = now_ns
                 chains.append(chain)
@@ -133,17 +133,17 @@ class ChainAssembler:
     # -- chains ------------------------------------------------------------------------------------------------------
 
     def _chain(
-        self, live: LiveChain, listing: Listing, now_ns: int, underlying_price: UnderlyingPrice | None
+        self, live: LiveChain, listed: Listed, now_ns: int, underlying_price: UnderlyingPrice | None
     ) -> Chain | None:
         return build_chain(
             live,
-            listing,
+            listed,
             self._board.cells[:, live.slots],
             trading_day=self._day,
             now_ns=now_ns,
             underlying_price=underlying_price,
             has_gap=self._has_gap(live),
-            is_complete=not self._roster.has_undefined(live.source, live.expiry.dataset, vendor_series(listing)),
+            is_complete=not self._roster.has_undefined(live.source, live.expiry.dataset, listed.vendor_series),
         )
 
     def _has_gap(self, live: LiveChain) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tapeline.model.chains import chain_key
-from tapeline.model.instruments import Instrument
+from tapeline.model.instruments import Instrument, Style
+
+Value = TypeVar("Value")
 
 _KEPT: Final = "CPTM"
 """DBN's classes of options and of spreads with options."""
@@ -33,12 +36,22 @@ class Expiry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ListedColumns:
-    """The contracts of a listing by strike (int64, exponent -9), the call before the put, all of one length."""
+class Listed:
+    """The contracts of a listing by strike (int64, exponent -9), the call before the put, all of one length.
+
+    The rest is what all of them say; None where they differ or say nothing. `vendor` is who has defined them,
+    `vendor_series` (``Q4DX6``) what stands before right and strike in their raw symbols.
+    """
 
     symbols: tuple[str, ...]
     strike: npt.NDArray[np.int64]
     is_call: npt.NDArray[np.bool_]
+    vendor: str | None
+    vendor_series: str | None
+    parent: str | None
+    style: Style | None
+    multiplier: int | None
+    currency: str | None
 
 
 @dataclass(slots=True)
@@ -47,26 +60,13 @@ class Listing:
 
     contracts: dict[str, Instrument] = field(default_factory=dict)
     version: int = 0
-    _columns: tuple[int, ListedColumns] | None = None
+    _listed: tuple[int, Listed] | None = None
 
-    def columns(self) -> ListedColumns:
+    def listed(self) -> Listed:
         """Return the contracts in their order within a chain."""
-        if self._columns is None or self._columns[0] != self.version:
-            ordered = sorted(self.contracts.values(), key=lambda each: (each.strike, each.right, each.raw_symbol))
-            self._columns = (
-                self.version,
-                ListedColumns(
-                    symbols=tuple(each.raw_symbol for each in ordered),
-                    strike=np.array([each.strike for each in ordered], dtype=np.int64),
-                    is_call=np.array([each.right == "call" for each in ordered], dtype=bool),
-                ),
-            )
-        return self._columns[1]
-
-    def common(self, name: str) -> object | None:
-        """Return what all contracts say of a field of theirs, None where they differ or say nothing."""
-        values = {getattr(each, name) for each in self.contracts.values()}
-        return values.pop() if len(values) == 1 else None
+        if self._listed is None or self._listed[0] != self.version:
+            self._listed = self.version, _listed(self.contracts.values())
+        return self._listed[1]
 
 
 class ContractBook:
@@ -152,6 +152,31 @@ def _place(instrument: Instrument) -> Expiry | None:
     if instrument.underlying is None or instrument.expiry is None or instrument.strike is None:
         return None
     return Expiry(instrument.dataset, instrument.underlying, instrument.expiry)
+
+
+def _listed(contracts: Iterable[Instrument]) -> Listed:
+    ordered = sorted(contracts, key=lambda each: (each.strike, each.right, each.raw_symbol))
+    return Listed(
+        symbols=tuple(each.raw_symbol for each in ordered),
+        strike=np.array([each.strike for each in ordered], dtype=np.int64),
+        is_call=np.array([each.right == "call" for each in ordered], dtype=bool),
+        vendor=_common(each.source for each in ordered),
+        vendor_series=_common(series_of(each.raw_symbol) for each in ordered),
+        parent=_common(each.parent for each in ordered),
+        style=_common(each.style for each in ordered),
+        multiplier=_common(each.multiplier for each in ordered),
+        currency=_common(each.currency for each in ordered),
+    )
+
+
+def _common(values: Iterable[Value | None]) -> Value | None:
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def series_of(raw_symbol: str) -> str:
+    """Return what stands before right and strike in an option's raw symbol: ``Q4DX6`` of ``Q4DX6 C25000``."""
+    return raw_symbol.partition(" ")[0]
 
 
 _OF_CHAINS: Final = (

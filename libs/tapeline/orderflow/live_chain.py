@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final, cast
+from typing import Final
 
 import numpy as np
 
@@ -40,7 +40,7 @@ from tapeline.orderflow.board import (
     VOLUME,
     VOLUME_AT,
 )
-from tapeline.orderflow.contracts import Expiry, Listing
+from tapeline.orderflow.contracts import Expiry, Listed
 from tapeline.orderflow.frame_columns import Int64s
 
 NEVER: Final = -(2**62)
@@ -73,15 +73,9 @@ class LiveChain:
     slots: Int64s = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
-def vendor_series(listing: Listing) -> str | None:
-    """Return what stands before right and strike in all raw symbols, ``Q4DX6``; None where they differ."""
-    series = {symbol.partition(" ")[0] for symbol in listing.contracts}
-    return series.pop() if len(series) == 1 else None
-
-
 def build_chain(
     live: LiveChain,
-    listing: Listing,
+    listed: Listed,
     cells: Int64s,
     *,
     trading_day: str,
@@ -91,7 +85,7 @@ def build_chain(
     is_complete: bool,
 ) -> Chain | None:
     """Return the chain of `cells`, the board's (WIDTH, contracts), None before its first quote and after its expiry."""
-    if not len(listing.contracts):
+    if not len(listed.symbols):
         return None
     newest = int(cells[RECEIVED_AT].argmax())
     fetched_at, as_of = int(cells[RECEIVED_AT, newest]), int(cells[QUOTE_AT].max())
@@ -101,37 +95,36 @@ def build_chain(
         return None
     statuses = cells[IS_TRADING][cells[IS_TRADING] != UNKNOWN]
     flags = {"gap": has_gap, "not_trading": len(statuses) > 0 and not statuses.any()}
-    columns = listing.columns()
-    parent = cast(str | None, listing.common("parent"))
-    common: dict[str, Any] = {name: listing.common(name) for name in ("style", "multiplier", "currency")}
     return Chain(
         source=live.source,
-        vendor=cast(str | None, listing.common("source")) or live.source,
+        vendor=listed.vendor or live.source,
         underlying=live.expiry.underlying,
         expiry=live.expiry.at,
-        series=None if parent is None else parent.removesuffix(".OPT"),
-        vendor_series=vendor_series(listing),
+        series=None if listed.parent is None else listed.parent.removesuffix(".OPT"),
+        vendor_series=listed.vendor_series,
+        style=listed.style,
         settlement_method=None,
+        multiplier=listed.multiplier,
+        currency=listed.currency,
         mode="saved" if is_saved else "live",
         as_of=as_of,
         fetched_at=fetched_at,
         published_at=now_ns,
         delay_s=0.0,
         underlying_price=underlying_price,
-        expected=len(columns.symbols),
+        expected=len(listed.symbols),
         expected_from="definitions",
         complete=is_complete,
         contracts=Contracts(
-            strike=columns.strike,
-            is_call=columns.is_call,
-            vendor_symbols=columns.symbols,
+            strike=listed.strike,
+            is_call=listed.is_call,
+            vendor_symbols=listed.symbols,
             columns=_columns(cells, trading_day),
             flags=np.where(
                 (cells[DOUBTED] == 1) & (cells[QUOTE_AT] > ABSENT), np.uint32(flag_bit("stale_quote")), np.uint32(0)
             ),
         ),
         flags=tuple(name for name, is_set in flags.items() if is_set),
-        **common,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeline.model.frames import TickFrame
 from tapeline.orderflow.board import CHAIN, NO_CHAIN, RECEIVED_AT, QuoteBoard
-from tapeline.orderflow.contracts import ContractBook, Expiry
+from tapeline.orderflow.contracts import ContractBook, Expiry, series_of
 from tapeline.orderflow.frame_columns import Int64s
 from tapeline.orderflow.live_chain import LiveChain
 
@@ -65,7 +65,7 @@ class Roster:
     def has_undefined(self, source: str, dataset: str, series: str | None) -> bool:
         """Say whether there are ticks of a contract of the series (``Q4DX6``) that no definition names."""
         return any(
-            symbol.partition(" ")[0] == series and self._contracts.find(dataset, symbol) is None
+            series_of(symbol) == series and self._contracts.find(dataset, symbol) is None
             for symbol in self._scope(source, dataset).unplaced
         )
 
@@ -154,7 +154,7 @@ class Roster:
             return
         scope = self._scope(live.source, live.expiry.dataset)
         live.version = listing.version
-        live.slots = np.array([self._slot(scope, symbol) for symbol in listing.columns().symbols], dtype=np.int64)
+        live.slots = np.array([self._slot(scope, symbol) for symbol in listing.listed().symbols], dtype=np.int64)
         in_chain = self.board.cells[CHAIN]
         before = np.flatnonzero(in_chain[: self.board.used] == number)
         if not np.array_equal(before, np.sort(live.slots)):
