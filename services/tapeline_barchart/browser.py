@@ -161,7 +161,7 @@ class BrowserAuthentication:
         html, user_agent = await page.content(), await page.evaluate("navigator.userAgent")
         await page.close()  # what it still asks would change the cookies
         cookies = {each["name"]: each["value"] for each in await page.context.cookies(page_url)}
-        headers = {"user-agent": str(user_agent), "referer": page_url}
+        headers = {"user-agent": str(user_agent)}
         if XSRF_COOKIE in cookies:
             headers["x-xsrf-token"] = unquote(cookies[XSRF_COOKIE])
         elif csrf_token:

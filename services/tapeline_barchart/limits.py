@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, cast
+from urllib.parse import urlsplit
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.file_lock import file_lock
+from tapeline.ops.state import state_folder
 from tapeline_barchart.breaker import Quiet
 from tapeline_barchart.errors import HeldOff
+from tapeline_barchart.settings import BarchartSettings
 
 Cause = Literal["throttled", "breaker"]
 
@@ -70,6 +73,10 @@ class CallLimit:
                 await self._sleep(wait_s)
             self.calls += 1
 
+    async def used(self) -> int:
+        """Return how many calls of the last minute, by all processes, count against the limit now."""
+        return await asyncio.to_thread(self._used)
+
     async def quiet(self, cause: Cause) -> Quiet | None:
         """Return what is known of a cause to leave the host alone."""
         return (await asyncio.to_thread(self._read)).get(cause)
@@ -96,6 +103,12 @@ class CallLimit:
             if bucket.put(item):
                 return 0.0
             return max(cast(int, bucket.waiting(item)), 1) / 1e3
+
+    def _used(self) -> int:
+        with self._open() as database:
+            bucket = SQLiteBucket(self._rates, database, _TABLE)
+            bucket.leak(self._clock_ns() // 1_000_000)
+            return bucket.count()
 
     def _read(self) -> dict[str, Quiet]:
         with self._open() as database:
@@ -127,6 +140,17 @@ class CallLimit:
                 f"{self._path}, which counts the calls of {self._host}, cannot be used: {error};"
                 " without it nothing is called: mend it, or move it away to begin anew"
             ) from None
+
+
+def call_limit(settings: BarchartSettings, clock_ns: Callable[[], int]) -> CallLimit:
+    """Return the limit of the host that the settings ask: the same in every process of this computer."""
+    return CallLimit(
+        state_folder() / "barchart" / "calls",
+        urlsplit(settings.on_demand if settings.authentication == "on-demand" else settings.site).netloc,
+        calls_per_minute=settings.calls_per_minute,
+        spacing_s=settings.call_spacing_s,
+        clock_ns=clock_ns,
+    )
 
 
 def _rates(calls_per_minute: int, spacing_s: float) -> list[Rate]:

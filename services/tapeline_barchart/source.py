@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.calendar import calendar_of
@@ -16,11 +15,10 @@ from tapeline.feed.resume import TapeEnd
 from tapeline.feed.source import FeedSettings, Pair
 from tapeline.model.frames import Origin
 from tapeline.ops.logs import get_logger
-from tapeline.ops.state import state_folder
 from tapeline_barchart.following import parse_follow
 from tapeline_barchart.hybrid import Validity, parse_policies
 from tapeline_barchart.kept import KeptChains
-from tapeline_barchart.limits import CallLimit
+from tapeline_barchart.limits import call_limit
 from tapeline_barchart.messages import Events
 from tapeline_barchart.metering import call_meter
 from tapeline_barchart.normalize import SOURCE
@@ -107,13 +105,7 @@ class ChainLine:
     def _vendor(self) -> Vendor:
         settings = self._settings
         is_licensed = settings.authentication == "on-demand"
-        limit = CallLimit(
-            state_folder() / "barchart" / "calls",
-            urlsplit(settings.on_demand if is_licensed else settings.site).netloc,
-            calls_per_minute=settings.calls_per_minute,
-            spacing_s=settings.call_spacing_s,
-            clock_ns=self._clock_ns,
-        )
+        limit = call_limit(settings, self._clock_ns)
         return (OnDemand if is_licensed else Site)(settings, limit, self._clock_ns)
 
     def _plan(self) -> Plan:

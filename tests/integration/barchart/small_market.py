@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from tapeline_simulator.barchart.market import FutureRow, ListedSeries, OptionRow, Quote
 
-AT_NS = 1_749_558_519_000_000_000
 FUTURE, SERIES = "NQM25", "MC2M25"
 PAGE_PATH = f"/futures/quotes/{FUTURE}/options/{SERIES}"
-_EXPIRES_NS = AT_NS + 2 * 86_400 * 10**9
+STRIKES = (21_600, 21_700)
+
+
+def nanoseconds(*moment: int) -> int:
+    return int(datetime(*moment, tzinfo=UTC).timestamp()) * 10**9  # type: ignore[arg-type, misc]
+
+
+AT_NS = nanoseconds(2025, 6, 10, 14, 30)
 
 
 class SmallMarket:
-    """Market and view in one, as nothing moves."""
+    """Market and view in one, as nothing moves: a call without an ask, everything else quoted."""
 
     at_ns = AT_NS
 
@@ -23,18 +30,22 @@ class SmallMarket:
 
     @property
     def series(self) -> Sequence[ListedSeries]:
-        return [ListedSeries(SERIES, FUTURE, _EXPIRES_NS)]
+        return [ListedSeries(SERIES, FUTURE, nanoseconds(2025, 6, 11, 20))]
 
     @property
     def futures(self) -> Sequence[FutureRow]:
-        return [FutureRow(FUTURE, "E-Mini Nasdaq 100 Jun '25", _EXPIRES_NS, Quote(last=Decimal("21700.25")))]
+        quote = Quote(last=Decimal("21700.25"))
+        return [FutureRow(FUTURE, "E-Mini Nasdaq 100 Jun '25", nanoseconds(2025, 6, 20, 13, 30), quote)]
 
     def rows(self, series: str) -> list[OptionRow]:
-        sides = ((True, "C"), (False, "P"))
-        quote = Quote(last=Decimal("100.25"), bid=Decimal(100), ask=Decimal(101))
         return [
-            OptionRow(f"MC2M5|{strike}{letter}", strike, is_call, quote)
-            for is_call, letter in sides
-            for strike in (21_600, 21_700)
+            OptionRow(f"MC2M5|{strike}{'C' if is_call else 'P'}", strike, is_call, _quote(strike, is_call=is_call))
+            for is_call in (True, False)
+            for strike in STRIKES
             if series == SERIES
         ]
+
+
+def _quote(strike: int, *, is_call: bool) -> Quote:
+    is_one_sided = is_call and strike == STRIKES[0]
+    return Quote(last=Decimal("100.25"), bid=Decimal(100), ask=None if is_one_sided else Decimal(101))
