@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -53,30 +54,42 @@ def parse_expiry(text: str) -> date:
         raise Misconfigured(f"--expiry must be a date such as 2026-11-27, is {text!r}") from None
 
 
-class Ladder:
-    """Keeps the newest chain per key, of the wanted underlying and expiry, and shows the one that expires next.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which expiries are to be shown: `underlying` is a future (``NQZ6``), a product (``NQ``) or empty for any.
 
-    `underlying` is a future (``NQZ6``), a product (``NQ``) or empty for any; `expiry` a day in Chicago or None;
-    `strikes` how many to show on each side of the money. `now_ns` gives the time, by which ages are told.
+    `expiry` is a day in Chicago, None for any.
     """
 
-    def __init__(self, underlying: str, expiry: date | None, strikes: int, now_ns: Callable[[], int]) -> None:
-        self._underlying = underlying
-        self._expiry = expiry
+    underlying: str = ""
+    expiry: date | None = None
+
+    def covers(self, document: Document) -> bool:
+        """Return whether a message, with its underlying and expiry, is to be shown."""
+        future = document["underlying"]
+        if self.underlying and self.underlying not in (future, product_of_future(future)):
+            return False
+        return self.expiry is None or chicago(document["expiry"]).date() == self.expiry
+
+    def __str__(self) -> str:
+        return f"of {self.underlying or 'any underlying'}" + (f" to {self.expiry}" if self.expiry else "")
+
+
+class Ladder:
+    """Keeps the newest chain per key and shows the one that expires next.
+
+    `strikes` is how many to show on each side of the money. `now_ns` gives the time, by which ages are told.
+    """
+
+    def __init__(self, wanted: Wanted, strikes: int, now_ns: Callable[[], int]) -> None:
+        self._wanted = wanted
         self._strikes = strikes
         self._now_ns = now_ns
         self._chains: dict[str, Document] = {}
 
-    def wants(self, chain: Document) -> bool:
-        """Return whether a chain is of the wanted underlying and expiry."""
-        future = chain["underlying"]
-        if self._underlying and self._underlying not in (future, product_of_future(future)):
-            return False
-        return self._expiry is None or _chicago(chain["expiry"]).date() == self._expiry
-
     def update(self, chain: Document) -> None:
         """Take a message of a topic of chains."""
-        if self.wants(chain):
+        if self._wanted.covers(chain):
             self._chains[chain["key"]] = chain
 
     def table(self) -> Table:
@@ -97,14 +110,13 @@ class Ladder:
             cells += [_cell(put, name) for name in _PUT_SIDE]
             flags = sorted({flag for row in (call, put) if row is not None for flag in row["flags"]})
             table.add_row(*cells, Text(" ".join(flags), "yellow"))
-        others = [f"{other['underlying']} {_chicago(other['expiry']):%Y-%m-%d}" for other in alive[1:]]
+        others = [f"{other['underlying']} {chicago(other['expiry']):%Y-%m-%d}" for other in alive[1:]]
         table.caption = _caption(chain, others)
         return table
 
     def _empty(self) -> Table:
-        wanted = f"of {self._underlying or 'any underlying'}" + (f" to {self._expiry}" if self._expiry else "")
         table = Table(title="option chain")
-        table.add_column(f"no chain yet {wanted}")
+        table.add_column(f"no chain yet {self._wanted}")
         table.add_row("what came before is shown with --from-start")
         return table
 
@@ -113,7 +125,7 @@ def _title(chain: Document, now_ns: int) -> Text:
     age_s = (now_ns - int(chain["as_of"])) / 1e9
     mode, verdict = chain["mode"], chain.get("verdict")
     left = int(chain["expiry"]) - now_ns
-    said = Text(f"{chain['underlying']} options to {_chicago(chain['expiry']):%a %d %b %Y %H:%M} Chicago")
+    said = Text(f"{chain['underlying']} options to {chicago(chain['expiry']):%a %d %b %Y %H:%M} Chicago")
     said.append(f" ({_duration(left / 1e9)})\n" if left > 0 else " (expired)\n", "dim" if left > 0 else "bold red")
     is_fresh = mode == "live" and age_s <= _OLD_S
     said.append(f"{chain['source']} {mode}, {_duration(age_s)} old", "bold green" if is_fresh else "bold yellow")
@@ -182,7 +194,8 @@ def _cell(row: Document | None, name: str) -> Text:
     return Text(text, {"bid": "green", "ask": "red"}.get(name, ""))
 
 
-def _chicago(at: str) -> datetime:
+def chicago(at: str) -> datetime:
+    """Return ns since the epoch, as text, as the time in Chicago."""
     return datetime.fromtimestamp(int(at) / 1e9, UTC).astimezone(_CHICAGO)
 
 

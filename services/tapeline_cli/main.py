@@ -14,11 +14,12 @@ from tapeline.errors import MissingExtra, TapelineError
 # shown by `tapeline --help`, which must not import a service to learn its text
 SUMMARIES = {
     "cache": "Show what the cache holds, and what it has saved.",
+    "capture": "Write option chains to files that replay.",
     "demo": "Show live pressure of a synthetic market on this machine.",
     "doctor": "Check a source from its key to its data, with the remedies.",
     "fetch": "Fetch a vendor's history into the cache.",
     "kafka": "Start, stop and show the local Kafka broker.",
-    "replay": "Put a saved DBN file on the tape.",
+    "replay": "Put saved files on the tape: DBN, and option chains.",
     "simulate": "Simulate a market as DBN, or the vendor: Databento, live and historical.",
     "sources": "List the sources, and why one cannot load.",
     "tail": "Show what is on the topics as it comes.",

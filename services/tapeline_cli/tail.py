@@ -21,7 +21,8 @@ from tapeline.errors import BadData, Misconfigured
 from tapeline.model.chains import BEST_TOPIC, chain_topic
 from tapeline.model.frames import TickFrame
 from tapeline_cli.board import Board
-from tapeline_cli.ladder import Ladder, parse_expiry
+from tapeline_cli.flow_board import FlowBoard
+from tapeline_cli.ladder import Ladder, Wanted, parse_expiry
 from tapeline_cli.lines import event_line, instrument_line, quality_line
 
 tail = typer.Typer(
@@ -33,6 +34,8 @@ Parent = Annotated[
     list[str] | None, typer.Option("--parent", help="Only of this parent, such as NQ.OPT; may be given several times.")
 ]
 Symbol = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; may be given several times.")]
+Underlying = Annotated[str, typer.Option(help="A future such as NQZ6, or a product such as NQ; default: any.")]
+Expiry = Annotated[str, typer.Option(help="The day of expiry in Chicago, such as 2026-11-27.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 FromStart = Annotated[bool, typer.Option("--from-start", help="Begin with the oldest that is kept, not with now.")]
 Once = Annotated[bool, typer.Option("--once", help="End where the topic ends at this moment.")]
@@ -119,8 +122,8 @@ def quality(stream: Stream = None, json: AsJson = False, from_start: FromStart =
 
 @tail.command()
 def chain(
-    underlying: Annotated[str, typer.Option(help="A future such as NQZ6, or a product such as NQ.")] = "",
-    expiry: Annotated[str, typer.Option(help="A day, such as 2026-11-27 (Chicago); default: the next.")] = "",
+    underlying: Underlying = "",
+    expiry: Expiry = "",
     source: Annotated[str, typer.Option(help="Of this source; default: the best chain of all.")] = "",
     strikes: Annotated[int, typer.Option(min=0, help="Strikes on each side of the money.")] = 12,
     json: AsJson = False,
@@ -132,12 +135,31 @@ def chain(
     if topic not in load_topics():
         sources = [name.split(".")[2] for name in load_topics() if name.startswith("md.chains.") and name != BEST_TOPIC]
         raise Misconfigured(f"--source: {source!r} has no chains; there are {', '.join(sources)}")
-    ladder = Ladder(underlying, parse_expiry(expiry) if expiry else None, strikes, time.time_ns)
+    wanted = Wanted(underlying, parse_expiry(expiry) if expiry else None)
     chains = _documents(topic, None, from_start, once)
     if json:
-        _print_json(chain for chain in chains if chain is None or ladder.wants(chain))
+        _print_json(chain for chain in chains if chain is None or wanted.covers(chain))
     else:
+        ladder = Ladder(wanted, strikes, time.time_ns)
         _show(chains, ladder.update, ladder.table)
+
+
+@tail.command()
+def flow(
+    underlying: Underlying = "",
+    expiry: Expiry = "",
+    json: AsJson = False,
+    from_start: FromStart = False,
+    once: Once = False,
+) -> None:
+    """Show option flow per expiry and window: what was bought and sold, its premium, delta and vega."""
+    wanted = Wanted(underlying, parse_expiry(expiry) if expiry else None)
+    rows = _documents("md.option-flow.v1", None, from_start, once)
+    if json:
+        _print_json(row for row in rows if row is None or wanted.covers(row))
+    else:
+        board = FlowBoard(wanted)
+        _show(rows, board.update, board.table)
 
 
 def _documents(topic: str, streams: list[str] | None, from_start: bool, once: bool) -> Iterator[dict[str, Any] | None]:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tapeline.errors import Misconfigured
-from tapeline_cli.ladder import Ladder, parse_expiry
+from tapeline_cli.ladder import Ladder, Wanted, parse_expiry
 
 GOLDEN: Final = Path(__file__).parents[3] / "schemas" / "golden"
 BEST: Final = orjson.loads((GOLDEN / "option-chain.v1.best.json").read_bytes())
@@ -30,7 +30,7 @@ def shown(ladder: Ladder) -> str:
 def ladder(
     *chains: dict[str, Any], underlying: str = "NQ", expiry: str = "", strikes: int = 12, now_ns: int = NOW_NS
 ) -> str:
-    kept = Ladder(underlying, parse_expiry(expiry) if expiry else None, strikes, lambda: now_ns)
+    kept = Ladder(Wanted(underlying, parse_expiry(expiry) if expiry else None), strikes, lambda: now_ns)
     for chain in chains:
         kept.update(chain)
     return shown(kept)
