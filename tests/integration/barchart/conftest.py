@@ -1,0 +1,21 @@
+"""A state folder of the test's own, and the producer's topics, empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.integration.barchart.producer import Tape
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where calls are counted and chains are kept."""
+    monkeypatch.setenv("TAPELINE_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def tape(bootstrap_servers: str, namespace: str) -> Tape:
+    """The topics of the producer."""
+    return Tape(bootstrap_servers)
