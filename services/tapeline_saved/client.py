@@ -10,6 +10,7 @@ from typing import Final
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.dbn import DbnReader, open_dbn
+from tapeline_saved.chain_files import ANSWER_SUFFIX, CHAINS_SUFFIX, find_chain_files
 
 STANDARD_INPUT: Final = "-"
 _STANDARD_INPUT_DESCRIPTOR: Final = 0
@@ -31,10 +32,21 @@ def find_files(path: str) -> list[Path]:
             raise Misconfigured(f"{path}: a pipe or device can be read only once; hand it over as standard input")
         files = [file for file in sorted(given.iterdir()) if file.is_file() and file.name.endswith(_SUFFIXES)]
     if not files:
-        raise Misconfigured(f"{path}: holds no file that ends in {' or '.join(_SUFFIXES)}")
+        raise Misconfigured(
+            f"{path}: holds no file that ends in {', '.join(_SUFFIXES)}, {ANSWER_SUFFIX} or {CHAINS_SUFFIX}"
+        )
     if len(files) == 1:
         return files
     return sorted(files, key=_start_ns)
+
+
+def has_dbn(path: str) -> bool:
+    """Return whether `path` is standard input, a file that is no chain file, or a folder with DBN files in it."""
+    given = Path(path)
+    if path == STANDARD_INPUT or not given.is_dir():
+        return path == STANDARD_INPUT or not find_chain_files(given)
+    with _readable(given):
+        return any(file.name.endswith(_SUFFIXES) and file.is_file() for file in given.iterdir())
 
 
 def open_standard_input() -> DbnReader:

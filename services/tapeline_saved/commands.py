@@ -16,24 +16,35 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from tapeline.feed.service import serve
 from tapeline.feed.writer import Totals
 from tapeline.ops.logs import configure_logs
+from tapeline_saved.chain_line import TOPIC, ChainTotals
 from tapeline_saved.settings import SavedSettings
 from tapeline_saved.source import SavedSource
 
 
 def replay(
-    file: Annotated[str, typer.Argument(help="A .dbn or .dbn.zst file, a folder of them, or - for standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A .dbn or .dbn.zst file, an answer of Barchart's (.json), a .chains.ndjson file, a folder of such,"
+            " or - for DBN on standard input."
+        ),
+    ],
     speed: Annotated[float | None, typer.Option(help="Multiple of real speed; 0: as fast as possible.")] = None,
     passes: Annotated[int | None, typer.Option(help="How many times to replay; 0: for ever.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Replay for ever.")] = False,
     rebase: Annotated[bool, typer.Option("--rebase", help="Shift each pass so that it begins now.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and take in the chain files that come into the folder.")
+    ] = False,
     stream: Annotated[str | None, typer.Option(help="Name of the stream; default: dataset and symbol.")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object per stream, even after an error.")
     ] = False,
 ) -> None:
-    """Put a saved DBN file on the tape.
+    """Put saved files on the tape: ticks of DBN files, and option chains.
 
-    Ctrl-C or SIGTERM stops reading; what was read before is delivered.
+    Ctrl-C or SIGTERM stops reading; what was read before is delivered. A chain file that cannot be read becomes a dead
+    letter and the rest goes on; the exit code is then 1.
     """
     configure_logs("saved", default_level="warning")
     settings = SavedSettings.load(
@@ -42,12 +53,14 @@ def replay(
             "speed": speed,
             "passes": 0 if loop else passes,
             "rebase": rebase or None,
+            "watch": watch or None,
             "stream": stream,
             "health_port": 0,
         }
     )
     totals = Totals()
     began_s = time.monotonic()
+    source: SavedSource | None = None
     try:
         with Progress(
             TextColumn("{task.description}"),
@@ -58,9 +71,32 @@ def replay(
             transient=True,
             disable=not sys.stderr.isatty(),
         ) as progress:
-            asyncio.run(serve(SavedSource(settings, _Shower(progress)), settings, totals))
+            source = SavedSource(settings, _Shower(progress))
+            asyncio.run(serve(source, settings, totals))
     finally:
-        _report(file, totals, round(time.monotonic() - began_s, 3), json=json)
+        seconds = round(time.monotonic() - began_s, 3)
+        _report(file, totals, seconds, json=json)
+        if source is not None:
+            _report_chains(file, source.chains, seconds, json=json)
+    if source.chains.dead_letters:
+        raise typer.Exit(1)
+
+
+def _report_chains(file: str, chains: ChainTotals, seconds: float, *, json: bool) -> None:
+    if not (chains.chains or chains.dead_letters):
+        return
+    if json:
+        document = {
+            "file": file,
+            "topic": TOPIC,
+            "chains": chains.chains,
+            "dead_letters": chains.dead_letters,
+            "seconds": seconds,
+        }
+        sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    else:
+        bad = f", {chains.dead_letters:,} could not be read" if chains.dead_letters else ""
+        sys.stdout.write(f"{file} -> {TOPIC}: {chains.chains:,} chains{bad}, {seconds} s\n")
 
 
 def _report(file: str, totals: Totals, seconds: float, *, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The saved-files source: each pass over the files is one session."""
+"""The saved-files source: each pass over the files is one session, of ticks and of chains side by side."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tapeline.feed.dbn import DbnReader
 from tapeline.feed.framer import Ticks
 from tapeline.feed.reading import ReadAhead
 from tapeline.feed.resume import TapeEnd
-from tapeline.feed.source import FeedSettings, Item, Pair, VendorClock
+from tapeline.feed.source import FeedSettings, Item, Line, Pair, VendorClock
 from tapeline.model.frames import Array, Origin
-from tapeline_saved.client import STANDARD_INPUT, find_files, open_file, open_standard_input
+from tapeline_saved.chain_files import find_chain_files
+from tapeline_saved.chain_line import ChainLine, ChainTotals
+from tapeline_saved.client import STANDARD_INPUT, find_files, has_dbn, open_file, open_standard_input
 from tapeline_saved.normalize import Normalizer, stream_name
 from tapeline_saved.settings import SavedSettings
 
@@ -35,7 +37,7 @@ def ignore_progress(name: str, bytes_read: int) -> None:
 
 
 class SavedSource:
-    """Replays DBN files, once, several times or for ever.
+    """Replays DBN files and chain files, once, several times or for ever; or stays for those that come.
 
     `on_progress` is told the name of the file in hand and the bytes read of it; it is called from another thread.
     """
@@ -48,12 +50,27 @@ class SavedSource:
             raise Misconfigured("the saved source needs settings of its own class")
         if settings.path == STANDARD_INPUT and settings.passes != 1:
             raise Misconfigured("standard input can be replayed only once; give a file to replay several times")
+        if settings.watch and (settings.passes != 1 or not Path(settings.path).is_dir()):
+            raise Misconfigured(f"{settings.path}: must be a folder to be watched, and is taken in only once")
         self._settings = settings
         self._on_progress = on_progress
+        self.chains = ChainTotals()
+        """What came of chain files so far."""
 
-    def lines(self) -> Sequence[SavedLine]:
-        """Return the one line, which reads pass after pass."""
-        return [SavedLine(self._settings, self._on_progress)]
+    def lines(self) -> Sequence[Line]:
+        """Return a line for DBN and one for chains, as far as there is either: both read pass after pass.
+
+        Raises Misconfigured where there is neither.
+        """
+        settings = self._settings
+        has_chains = settings.path != STANDARD_INPUT and bool(find_chain_files(Path(settings.path)))
+        has_ticks = has_dbn(settings.path)
+        lines: list[Line] = []
+        if has_ticks or not (has_chains or settings.watch):
+            lines.append(SavedLine(settings, self._on_progress))
+        if has_chains or settings.watch:
+            lines.append(ChainLine(settings, self.chains, self._on_progress))
+        return lines
 
 
 class SavedLine:

@@ -41,11 +41,11 @@ ASSUMED: Final = "time_zone_assumed"
 
 _SERIES: Final = re.compile(r"(?<![A-Z0-9])(?:M[CMQ]\d{1,2}|NQ|ES)[FGHJKMNQUVXZ]\d{1,2}(?![A-Z0-9])", re.ASCII)
 _DATE: Final = re.compile(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)", re.ASCII)
-_CLOCK: Final = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)([A-Z]{3})?(?![\dA-Z])", re.ASCII)
+_CLOCK: Final = re.compile(r"(?<!\d)([01]\d|2[0-3])([0-5]\d)([0-5]\d)(Z|[A-Z]{3})?(?![\dA-Z])", re.ASCII)
 _FOLDERS: Final = 3
 """So many folders above a file may hold its date."""
 _OFFSETS_H: Final[Mapping[str, int]] = MappingProxyType(
-    {"UTC": 0, "GMT": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
+    {"Z": 0, "UTC": 0, "GMT": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
 )
 _CANDIDATES: Final[tuple[tzinfo, ...]] = (
     CHICAGO,
@@ -126,7 +126,7 @@ def _time_of_name(path: PurePath) -> datetime | None:
     stem = path.name.partition(".")[0]
     dates = [found for part in (stem, *path.parts[-2 : -2 - _FOLDERS : -1]) if (found := _DATE.search(part))]
     # The digits of a date may look like a clock's.
-    clocks = list(_CLOCK.finditer(_DATE.sub("", stem).replace("T", " ", 1)))
+    clocks = list(_CLOCK.finditer(_DATE.sub("", stem)))
     if not dates or not clocks:
         return None
     hour, minute, second, zone = clocks[-1].groups()
