@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tape(bootstrap_servers: str, namespace: str) -> Tape:
+def tape(bootstrap_servers: str, namespace: str) -> Iterator[Tape]:
     """The topics of the producer."""
-    return Tape(bootstrap_servers)
+    tape = Tape(bootstrap_servers)
+    yield tape
+    tape.close()

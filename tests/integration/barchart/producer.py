@@ -88,19 +88,21 @@ class Tape:
     def __post_init__(self) -> None:
         declared = load_topics()
         apply_topics(self.servers, [declared[name] for name in (CHAINS, EVENTS, LETTERS, USAGE)])
-        self._read_to: dict[tuple[str, int], int] = {}
+        self._topics = {namespaced(name): name for name in (CHAINS, EVENTS, LETTERS, USAGE)}
+        self._log = Log(self.servers, "tapeline-test")
+        places = [(topic, partition) for topic in self._topics for partition in range(self._log.partitions(topic))]
+        self._log.assign(dict.fromkeys(places, 0))
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._log.close()
 
     def read(self) -> None:
-        """Take in what has come since the last read."""
-        with Log(self.servers, "tapeline-test") as log:
-            for topic in (CHAINS, EVENTS, LETTERS, USAGE):
-                for partition in range(log.partitions(namespaced(topic))):
-                    first, end = log.bounds(namespaced(topic), partition)
-                    first = self._read_to.get((topic, partition), first)
-                    for message in log.read(namespaced(topic), partition, first, end):
-                        self._take(topic, message.value() or b"", dict(message.headers() or ()))
-                        self.raw += [message.key() or b"", message.value() or b"", repr(message.headers()).encode()]
-                    self._read_to[topic, partition] = end
+        """Take in what has come since the last read; wait a little where nothing has."""
+        while messages := [each for each in self._log.fetch(0.05) if each.error() is None]:
+            for message in messages:
+                self._take(self._topics[message.topic() or ""], message.value() or b"", dict(message.headers() or ()))
+                self.raw += [message.key() or b"", message.value() or b"", repr(message.headers()).encode()]
 
     def _take(self, topic: str, value: bytes, headers: dict[str, bytes]) -> None:
         if topic == CHAINS:
@@ -128,7 +130,6 @@ class Tape:
                     await asyncio.to_thread(self.read)
                     if holds():
                         return
-                    await asyncio.sleep(0.02)
         except TimeoutError:
             pytest.fail(f"{what}: never; the last events: {self.events[-5:]}")
 
