@@ -53,6 +53,7 @@ class LiveChains:
         completed, value = await loop.run_in_executor(self._executor, self._complete, chain)
         if self._partitions.get(partition.tp) is not partition:
             return  # it was given to another worker, or is told of from its checkpoint on, meanwhile
+        partition.states.option_flow.take_chain(completed)
         topic = chain_topic(completed.source)
         if topic in self._chain_topics:
             await self._publisher.publish(namespaced(topic), completed.key, value)

@@ -12,12 +12,13 @@ from tapeline.model.chains import BEST_TOPIC
 from tapeline.model.instruments import TOPIC as INSTRUMENTS_TOPIC
 from tapeline.model.quality import TOPIC as QUALITY_TOPIC
 from tapeline_processor import dead_letters
-from tapeline_processor.operators import best_chain, pressure
+from tapeline_processor.operators import best_chain, option_flow, pressure
 
 _CHAINS: Final = "md.chains."
 
 _ALWAYS: Final = (
     pressure.TOPIC,
+    option_flow.TOPIC,
     INSTRUMENTS_TOPIC,
     BEST_TOPIC,
     QUALITY_TOPIC,

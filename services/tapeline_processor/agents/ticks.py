@@ -10,11 +10,11 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData
 from tapeline.model.codec import Decoder
-from tapeline.ops.metrics import PRESSURE_ROWS, PROCESSED_FRAMES, PROCESSED_TICKS
+from tapeline.ops.metrics import OPTION_FLOW_ROWS, PRESSURE_ROWS, PROCESSED_FRAMES, PROCESSED_TICKS
 from tapeline_processor.checkpoints import Saver
 from tapeline_processor.dead_letters import DeadLetters
 from tapeline_processor.errors import LostPlace
-from tapeline_processor.operators import assembly, pressure
+from tapeline_processor.operators import assembly, option_flow, pressure
 from tapeline_processor.partitions import Partition, Partitions
 
 
@@ -30,9 +30,11 @@ class TicksAgent:
         self._dead_letters = dead_letters
         self._decoder = Decoder()
         self._pressure_topic = namespaced(pressure.TOPIC)
+        self._option_flow_topic = namespaced(option_flow.TOPIC)
         self._frames = PROCESSED_FRAMES.labels(topic)
         self._ticks = PROCESSED_TICKS.labels(topic)
-        self._rows = PRESSURE_ROWS.labels(topic)
+        self._pressure_rows = PRESSURE_ROWS.labels(topic)
+        self._option_flow_rows = OPTION_FLOW_ROWS.labels(topic)
         self.stopping = False
 
     async def run(self, stream: StreamT[Any]) -> None:
@@ -65,13 +67,17 @@ class TicksAgent:
         frame = self._decoder.decode(message.value or b"")
         states = partition.states
         rows = pressure.pressure(states.pressure, frame)
+        flow_rows = option_flow.option_flow(states.option_flow, frame)
         assembly.assemble(states.assembler, frame)
         self._frames.inc()
         if frame.columns:
             self._ticks.inc(len(frame))
             partition.last_ts_event = frame.ts_base + int(frame.columns["ts_event"][-1])
+        # When the frame that closed the windows was opened: what a row's latency is measured from.
+        opened = [("opened", b"%d" % frame.opened)]
         for row in rows:
-            # When the frame that closed the windows was opened: what a row's latency is measured from.
-            opened = [("opened", b"%d" % frame.opened)]
             await self._publisher.publish(self._pressure_topic, row.key, row.value, headers=opened)
-            self._rows.inc(row.rows)
+            self._pressure_rows.inc(row.rows)
+        for row in flow_rows:
+            await self._publisher.publish(self._option_flow_topic, row.key, row.value, headers=opened)
+            self._option_flow_rows.inc(row.rows)

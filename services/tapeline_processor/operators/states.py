@@ -9,11 +9,13 @@ from typing import Final
 from tapeline.orderflow import partition
 from tapeline.orderflow.assembly import ChainAssembler
 from tapeline.orderflow.contracts import ContractBook
+from tapeline.orderflow.option_flow import OptionFlow
 from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
 from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.parts import PRESSURE, pack_parts, unpack_parts
 from tapeline.orderflow.sessions import Sessions
 
+OPTION_FLOW: Final = "option_flow"
 ASSEMBLY: Final = "assembly"
 
 StatesCopy = Mapping[str, PartitionCopy]
@@ -28,12 +30,13 @@ class OperatorStates:
     """
 
     pressure: PartitionState
+    option_flow: OptionFlow
     assembler: ChainAssembler
 
     @classmethod
     def empty(cls, sessions: Sessions, contracts: ContractBook) -> OperatorStates:
         """Return states that have seen nothing; `contracts` is shared by all partitions of a worker."""
-        return cls(pressure=PartitionState(sessions), assembler=ChainAssembler(contracts))
+        return cls(PartitionState(sessions), OptionFlow(contracts), ChainAssembler(contracts))
 
     @property
     def ticks(self) -> int:
@@ -42,7 +45,11 @@ class OperatorStates:
 
     def copy(self) -> StatesCopy:
         """Copy the states as they are between two frames: quick, for the thread that applies frames."""
-        return {PRESSURE: self.pressure.copy(), ASSEMBLY: self.assembler.copy()}
+        return {
+            PRESSURE: self.pressure.copy(),
+            OPTION_FLOW: self.option_flow.copy(),
+            ASSEMBLY: self.assembler.copy(),
+        }
 
 
 def pack_states(copy: StatesCopy) -> bytes:
@@ -59,6 +66,8 @@ def unpack_states(data: bytes, sessions: Sessions, contracts: ContractBook) -> O
     states = OperatorStates.empty(sessions, contracts)
     if PRESSURE in parts:
         states.pressure = partition.unpack(parts[PRESSURE], sessions)
+    if OPTION_FLOW in parts:
+        states.option_flow = OptionFlow.from_unpacker(Unpacker(parts[OPTION_FLOW]), contracts)
     if ASSEMBLY in parts:
         states.assembler = ChainAssembler.from_unpacker(Unpacker(parts[ASSEMBLY]), contracts)
     return states

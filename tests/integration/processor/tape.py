@@ -30,6 +30,7 @@ DEAD_LETTERS = "md.dead-letters.v1"
 INSTRUMENTS = "md.instruments.v1"
 QUALITY = "md.quality.v1"
 EVENTS = "md.feed-events.v1"
+FLOW = "md.option-flow.v1"
 BEST = "md.chains.v1"
 CHAINS = (BEST, *chain_topics())
 
@@ -50,7 +51,7 @@ class Tape:
         self._undelivered: list[str] = []
         self.sent: list[TickFrame] = []
         self.create({TICKS: partitions, CHECKPOINTS: partitions, ROWS: 3, DEAD_LETTERS: 1})
-        self.create(dict.fromkeys(CHAINS, partitions) | dict.fromkeys((INSTRUMENTS, QUALITY, EVENTS), 1))
+        self.create(dict.fromkeys(CHAINS, partitions) | dict.fromkeys((INSTRUMENTS, QUALITY, EVENTS, FLOW), 1))
 
     def create(self, topics: dict[str, int]) -> None:
         new = [

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 from tests.integration.processor.tape import ROWS, Tape, esh4, market, rows_of
-from tests.integration.processor.worker import SESSION_TIMEOUT_S, Worker
+from tests.integration.processor.worker import SESSION_TIMEOUT_S, Worker, await_partitions, await_split
 
 from tapeline.model.frames import TickFrame
 
@@ -91,19 +91,6 @@ def test_a_zombie_that_wakes_after_its_session_changes_nothing(
     tape.await_rows(tape.expected())
     assert zombie.terminate() < 5
     assert heir.terminate() < 5
-
-
-def await_split(one: Worker, other: Worker) -> None:
-    """Wait until each of the two workers has a share of the partitions, and all are shared out."""
-    await_partitions(one, 2, timeout_s=SESSION_TIMEOUT_S + 30)
-    await_partitions(other, 2, timeout_s=SESSION_TIMEOUT_S + 30)
-
-
-def await_partitions(worker: Worker, count: int, *, timeout_s: float) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while len(worker.await_ready(timeout_s)["assigned"]) != count:
-        assert time.monotonic() < deadline_s, f"waited in vain for {count} partitions"
-        time.sleep(0.05)
 
 
 def repeats(tape: Tape) -> int:

@@ -79,3 +79,16 @@ class Worker:
         code = self.process.wait(30)
         assert code == 0, self._logs.read_text()[-3000:]
         return time.monotonic() - started_s
+
+
+def await_split(one: Worker, other: Worker) -> None:
+    """Wait until each of the two workers has a share of the partitions, and all are shared out."""
+    await_partitions(one, 2, timeout_s=SESSION_TIMEOUT_S + 30)
+    await_partitions(other, 2, timeout_s=SESSION_TIMEOUT_S + 30)
+
+
+def await_partitions(worker: Worker, count: int, *, timeout_s: float) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while len(worker.await_ready(timeout_s)["assigned"]) != count:
+        assert time.monotonic() < deadline_s, f"waited in vain for {count} partitions"
+        time.sleep(0.05)
