@@ -29,8 +29,10 @@ class Visits:
         return page(html, session)
 
     async def show_login(self, request: web.Request, _fault: SiteFault | None) -> Answer:
-        """Show the login form."""
+        """Show the login form, to those alone who are not logged in."""
         session = self._session(request)
+        if session.is_logged_in:
+            return redirect("/", session)
         return page(login_page(session.csrf_token, is_rejected=session.was_rejected), session)
 
     async def log_in(self, request: web.Request, _fault: SiteFault | None) -> Answer:
