@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.contract.chain_rig import CHAIN_RIGS
 from tests.contract.live_rig import live_rig
 from tests.unit.saved.files import START_NS, head, orders, write
 
@@ -68,7 +69,10 @@ class Seen:
     frames: list[TickFrame] = field(default_factory=list)
 
 
-@pytest.fixture(params=sorted(entry_point.name for entry_point in entry_points(group=GROUP)))
+INSTALLED = sorted(entry_point.name for entry_point in entry_points(group=GROUP))
+
+
+@pytest.fixture(params=[name for name in INSTALLED if name not in CHAIN_RIGS])
 def name(request: pytest.FixtureRequest) -> str:
     assert request.param in RIGS, f"the source {request.param} has no rig in this suite"
     return str(request.param)
@@ -126,13 +130,15 @@ async def _until_it_ends(session: Session, rig: Rig) -> AsyncIterator[Item]:
             raise
 
 
-async def test_is_what_its_entry_point_says(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", INSTALLED)
+async def test_is_what_its_entry_point_says(name: str) -> None:
     source = load_source(name)
     assert source.name == name
     assert source.settings_class.service == name
     assert issubclass(source.settings_class, FeedSettings)
 
 
+@pytest.mark.parametrize("name", INSTALLED)
 async def test_every_setting_is_explained(name: str) -> None:
     unexplained = [
         field for field, info in load_source(name).settings_class.model_fields.items() if not info.description
