@@ -140,14 +140,23 @@ class Chromium:
         """End Chromium and what drives it; what does not end in time is killed. May be called again."""
         browser, playwright, driver = self._browser, self._playwright, self._driver
         self._browser = self._playwright = self._driver = None
+        if browser is not None:
+            await self._within(browser.close())
+        if playwright is None:
+            return
+        stopping = asyncio.ensure_future(playwright.stop())
         try:
-            if browser is not None:
-                await _within(self._close_timeout_s, browser.close())
-            if playwright is not None:
-                await _within(self._close_timeout_s, playwright.stop())
+            await self._within(asyncio.shield(stopping))
         finally:
             if driver is not None:
                 _kill(driver)
+        await self._within(stopping)
+
+    async def _within(self, call: Awaitable[None]) -> None:
+        # a browser that is gone, or hangs, cannot be closed any better
+        with suppress(Error, TimeoutError, OSError):
+            async with asyncio.timeout(self._close_timeout_s):
+                await call
 
 
 async def _start_driver() -> tuple[Playwright, psutil.Process | None]:
@@ -162,13 +171,6 @@ def _is_driver(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return "run-driver" in process.cmdline()
     return False
-
-
-async def _within(timeout_s: float, call: Awaitable[None]) -> None:
-    # a browser that is gone, or hangs, cannot be closed any better
-    with suppress(Error, TimeoutError, OSError):
-        async with asyncio.timeout(timeout_s):
-            await call
 
 
 def _kill(driver: psutil.Process) -> None:
