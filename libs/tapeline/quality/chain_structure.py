@@ -55,10 +55,10 @@ def _check_quoted(subject: Subject, forward: float, source: str, found: Findings
     """Demand quotes near the forward, and report how many there are in wider bands."""
     limits = subject.limits
     distances = np.abs(subject.chain.contracts.strike / 1e9 - forward)
-    near_points = max(_near_points(subject, forward), float(distances.min())) + _ROUNDING
+    near_points = _near_points(subject, forward) + _ROUNDING
     near = distances <= near_points
     listed, two_sided = np.count_nonzero(near), np.count_nonzero(near & subject.is_two_sided)
-    if two_sided < limits.least_two_sided * listed:
+    if not listed or two_sided < limits.least_two_sided * listed:
         share = near_points / forward
         found.add(
             COMPLETENESS,

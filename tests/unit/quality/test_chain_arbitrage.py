@@ -10,7 +10,7 @@ import pytest
 from tests.unit.quality.chain_builders import Quote, board, check, raised, short, with_columns, worked
 
 from tapeline.model.chain_quality import Finding
-from tapeline.model.chains import Forward, flag_bit
+from tapeline.model.chains import ABSENT, NULL, Forward, flag_bit
 
 
 def only(rule: str, quotes: dict[str, Quote], **fields: Any) -> Finding | None:
@@ -134,6 +134,15 @@ def test_early_exercise_pays_the_whole_distance() -> None:
     assert only("34_vertical", quotes, forward=None, rate=None) is None
 
 
+def test_the_gravest_case_comes_first() -> None:
+    # Calls gain 6.50 - 6.10, puts 7.50 - 6.10.
+    quotes: dict[str, Quote] = {"C100": (5.9, 6.1), "C110": (6.5, 6.7), "P110": (5.9, 6.1), "P100": (7.5, 7.7)}
+    finding = only("34_vertical", quotes, forward=None)
+    assert finding is not None
+    assert [round(case.numbers["gain"], 9) for case in finding.evidence] == [1.4, 0.4]
+    assert finding.count == 4
+
+
 @pytest.mark.parametrize("second", [(6.1, 6.3), (6.35, 6.5), (5.0, 9.0), (None, 9.0)])
 def test_ties_ticks_and_wide_markets_are_no_vertical_arbitrage(second: Quote) -> None:
     assert only("34_vertical", {"C100": (5.9, 6.1), "C110": second}, forward=None) is None
@@ -249,6 +258,9 @@ def test_a_quote_of_nothing_and_a_size_of_nothing_are_none() -> None:
     chain = board({"C100": (5.9, 6.1), "C110": (6.5, 6.7)}, forward=None)
     assert raised(check(with_columns(chain, bid_size=np.array([1, 1, 0, 0])))).keys() == {"34_vertical"}
     assert raised(check(with_columns(chain, bid_size=np.array([1, 0, 0, 0])))).keys() == set()
+    # A size that is not told is not none.
+    for unknown in (NULL, ABSENT):
+        assert raised(check(with_columns(chain, bid_size=np.full(4, unknown)))).keys() == {"34_vertical"}
 
 
 def test_the_order_of_the_contracts_does_not_matter() -> None:

@@ -134,6 +134,14 @@ def test_what_expires_today_needs_no_quotes_where_nobody_would_bid() -> None:
     }
 
 
+def test_strikes_that_are_all_far_from_the_forward_prove_nothing() -> None:
+    finding = raised(check(worked(forward=Forward(130.0, "future"))))["30_completeness"]
+    assert (
+        finding.detail == "0 of 0 contracts within 2.00% of the forward have a bid and an ask; expected by definitions"
+    )
+    assert (finding.severity, finding.count) == ("error", 0)
+
+
 def test_where_nothing_is_quoted_no_forward_is_needed_to_say_so() -> None:
     found = raised(check(worked(dict.fromkeys(("C80", "P80"), (None, None)), forward=None)))
     assert found == {}

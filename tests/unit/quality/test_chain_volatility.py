@@ -47,8 +47,10 @@ def test_a_bid_above_the_ask_has_volatilities_the_wrong_way_round_and_breaks_no_
     assert (found["38_iv"].severity, found["38_iv"].count, found["38_iv"].detail) == ("warning", 1, "bid above ask")
     assert found["38_iv"].evidence[0].numbers == {"bid": 2.6, "ask": 2.4}
     assert report.flags[3] == flag_bit("iv")
-    # Of a quote that contradicts itself, neither side is believed: 5.00 is not sold against the 5.90 and 6.10 of 100.
+    # Of a quote that contradicts itself neither side is believed: 9.00 is not sold against the 6.10 of the strike 100,
+    # nor is 1.00 paid for what is sold at 2.40 at 110.
     assert set(raised(check(worked({"C110": (9.0, 2.4)})))) == {"38_iv"}
+    assert set(raised(check(worked({"C105": (5.9, 1.0), "P105": (None, None)})))) == {"38_iv"}
     assert raised(check(worked({"C110": (2.5, 2.5)}))) == {}
 
 
