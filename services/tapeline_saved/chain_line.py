@@ -87,7 +87,14 @@ class ChainPass:
             async for found in coming:
                 if isinstance(found, SavedChain):
                     await pace.wait(found.fetched_at)
-                yield self._announced(found)
+                if isinstance(found, SavedChain):
+                    yield Announcement(TOPIC, found.key, found.value)
+                    self._totals.chains += 1
+                else:
+                    log.warning("bad_file", file=str(found.path), line=found.line, error=str(found.error))
+                    yield dead_letter(found)
+                    self._totals.dead_letters += 1
+                    DEAD_LETTERS.labels(TOPIC).inc()
 
     def close(self) -> None:
         """Do nothing: files are open only while they are read."""
@@ -108,15 +115,6 @@ class ChainPass:
         for file in find_chain_files(self._path):
             yield from read_chains(file, published_at=time.time_ns(), zone=self._zone)
             self._on_progress(str(file), file.stat().st_size)
-
-    def _announced(self, found: SavedChain | Fault) -> Announcement:
-        if isinstance(found, SavedChain):
-            self._totals.chains += 1
-            return Announcement(TOPIC, found.key, found.value)
-        self._totals.dead_letters += 1
-        DEAD_LETTERS.labels(TOPIC).inc()
-        log.warning("bad_file", file=str(found.path), line=found.line, error=str(found.error))
-        return dead_letter(found)
 
 
 def dead_letter(fault: Fault) -> Announcement:
