@@ -39,7 +39,8 @@ log = get_logger("barchart.kept")
 class KeptChain:
     """An answer and all that is needed to read it: of which series, and when (ns) it came.
 
-    `date` is the vendor's own clock in its words, ``""`` where it does not say.
+    `date` is the vendor's own clock in its words, ``""`` where it does not say; `is_time_assumed` where `fetched_at` is
+    a guess, as it may be of a saved file.
     """
 
     series: VendorSeries
@@ -48,6 +49,7 @@ class KeptChain:
     fetched_at: int
     underlying_price: UnderlyingPrice | None
     date: str
+    is_time_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from tapeline.errors import BadData
+from tapeline.feed.barchart.captures import ASSUMED
 from tapeline.feed.barchart.on_demand import parse_on_demand
 from tapeline.feed.barchart.payload import parse_chain
 from tapeline.model.chains import Chain, Mode
@@ -38,7 +40,7 @@ def read_chain(kept: KeptChain, mode: Mode, published_at: int, delay_s: float) -
     except BadData as error:
         raise _named(error) from None
     _refuse_what_is_no_whole_chain(chain)
-    return chain
+    return replace(chain, flags=(*chain.flags, ASSUMED)) if kept.is_time_assumed else chain
 
 
 _parse_on_demand = partial(parse_on_demand, max_records=MOST_RECORDS)

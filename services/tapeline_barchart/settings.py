@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -74,6 +75,8 @@ class BarchartSettings(FeedSettings):
     """Folder of the last chain of each series; by default `barchart/kept` in the state folder."""
     saved_folder: Path | None = None
     """Folder of captures that may take the place of live and kept chains; none: there are no saved chains."""
+    saved_time_zone: str = ""
+    """Time zone of clocks in saved files that name none (America/Chicago); by default it is guessed, and marked so."""
     calls_per_minute: int = Field(default=20, ge=1)
     """Most calls of one host within any 60 s, by all processes of this machine together, over restarts."""
     call_spacing_s: float = Field(default=1.0, ge=0, le=60)
@@ -86,8 +89,8 @@ class BarchartSettings(FeedSettings):
     """Longest time (s) that an answer may take, from the request to its last byte."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often one call is tried where the site does not answer, or answers 5xx."""
-    answer_bytes: int = Field(default=16_777_216, ge=65_536)
-    """Most bytes of one answer."""
+    answer_bytes: int = Field(default=4_000_000, ge=65_536, le=4_000_000)
+    """Most bytes of one answer: what a dead letter may hold."""
     throttled_s: float = Field(default=20.0, gt=0)
     """Quiet (s) after a 429 that does not say how long: once after the first, twice after the second, and so on."""
     breaker_failures: int = Field(default=5, ge=1)
@@ -129,6 +132,13 @@ class BarchartSettings(FeedSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise ValueError(f"must be an address like {_SITE}")
         return address.rstrip("/")
+
+    @field_validator("saved_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        if name and name not in available_timezones():
+            raise ValueError(f"must be the name of a time zone such as America/Chicago, is {name!r}")
+        return name
 
     @field_validator("series")
     @classmethod

@@ -25,6 +25,7 @@ from tapeline_barchart.normalize import SOURCE
 from tapeline_barchart.on_demand import OnDemand
 from tapeline_barchart.polling import Intervals
 from tapeline_barchart.rounds import Plan, Rounds
+from tapeline_barchart.saved_files import SavedFolder
 from tapeline_barchart.session import ChainSession
 from tapeline_barchart.settings import BarchartSettings
 from tapeline_barchart.site import Site
@@ -71,6 +72,7 @@ class ChainLine:
         self._sleep = sleep
         self._calendar = calendar_of(settings.dataset)
         self._kept = KeptChains(settings.kept_path)
+        self._saved = _saved(settings)
         self._meter = call_meter(settings)
 
     async def prepare(self) -> Mapping[str, str]:
@@ -91,7 +93,7 @@ class ChainLine:
         sourcing = Sourcing(
             vendor,
             self._kept,
-            None,
+            self._saved,
             calendar=self._calendar,
             validity=Validity(settings.cache_s, settings.cache_closed_s),
             delay_s=settings.delay_s,
@@ -119,3 +121,11 @@ class ChainLine:
             list_s=settings.list_s,
             market_hours_only=settings.market_hours_only,
         )
+
+
+def _saved(settings: BarchartSettings) -> SavedFolder | None:
+    if settings.saved_folder is None:
+        return None
+    if not settings.saved_folder.is_dir():
+        raise Misconfigured(f"TAPELINE_BARCHART_SAVED_FOLDER: {settings.saved_folder} is no folder")
+    return SavedFolder(settings.saved_folder, ZoneInfo(settings.saved_time_zone) if settings.saved_time_zone else None)

@@ -28,8 +28,8 @@ log = get_logger("barchart.sourcing")
 class SavedChains(Protocol):
     """Files of chains that were saved before."""
 
-    def newest(self, listed: ListedSeries) -> KeptChain | None:
-        """Return the newest answer of a series, None where there is none. Blocks."""
+    def newest(self, listed: ListedSeries, now_ns: int) -> KeptChain | None:
+        """Return the newest answer of a series that came before `now_ns`, None where there is none. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Sourcing:
                 sourced.was_asked = True
                 held = await self._ask(listed)
             elif mode == "saved":
-                held = None if self._saved is None else await asyncio.to_thread(self._saved.newest, listed)
+                held = await self._newest_saved(listed)
         except (FetchFailed, Refused) as error:
             sourced.live_error = error
             sourced.captures = captures_of(error)
@@ -168,6 +168,11 @@ class Sourcing:
             underlying_price=price,
             date=answer.headers.get("date", ""),
         )
+
+    async def _newest_saved(self, listed: ListedSeries) -> KeptChain | None:
+        if self._saved is None:
+            return None
+        return await asyncio.to_thread(self._saved.newest, listed, self._clock_ns())
 
     async def _price(self, listed: ListedSeries, price_s: float) -> UnderlyingPrice | None:
         future = listed.series.underlying

@@ -18,6 +18,8 @@ from tapeline.feed.writer import Totals
 from tapeline.ops.logs import get_logger
 
 _HEARTBEAT_S: Final = 1.0
+_MAX_MESSAGE_BYTES: Final = 4 << 20
+"""Of a chain or a dead letter; frames are bounded by the framer."""
 _FATAL: Final = (Fenced, DeliveryFailed, BrokerUnavailable)
 """What concerns all lines: the tape cannot be written any further."""
 
@@ -86,6 +88,7 @@ class Runner:
             f"tapeline-{self._source.name}",
             linger_ms=self._settings.linger_ms,
             max_queue_bytes=self._settings.queue_bytes,
+            max_message_bytes=_MAX_MESSAGE_BYTES,
         )
         limits = self._settings.resume_limits()
         overlap_s = 0.0 if limits is None else limits.overlap_ns / 1e9
