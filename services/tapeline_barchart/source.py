@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.calendar import calendar_of
