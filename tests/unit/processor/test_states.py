@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.orderflow.builders import T0, S, trade_frame
+from tests.unit.orderflow.options import C25000, E9, THURSDAYS, option, prints, quotes, valued_chain
+from tests.unit.orderflow.options import T0 as T1
 
 from tapeline.errors import BadData
+from tapeline.model.chain_codec import encode_chain
 from tapeline.orderflow import partition
 from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.parts import pack_parts
@@ -28,6 +31,21 @@ def test_states_go_on_as_if_they_had_not_been_saved() -> None:
     again = unpack_states(pack_states(states.copy()), SESSIONS, ContractBook())
     assert again.ticks == states.ticks == 1
     assert again.pressure.apply(SECOND) == states.pressure.apply(SECOND) != []
+
+
+def test_options_go_on_as_if_they_had_not_been_saved() -> None:
+    contracts = ContractBook()
+    for symbol in THURSDAYS:
+        contracts.define(option(symbol))
+    states = OperatorStates.empty(SESSIONS, contracts)
+    states.assembler.apply(quotes([(T1, "A", row, 10 * E9, 1, 11 * E9, 1) for row in range(4)]))
+    states.option_flow.take_chain(valued_chain(T1, {C25000: (0.5, 2.0)}))
+    states.option_flow.apply(prints([(T1 + 1, 0, "B", 10 * E9, 3)]))
+    again = unpack_states(pack_states(states.copy()), SESSIONS, contracts)
+    later = prints([(T1 + 2 * S, 0, "B", 10 * E9, 1)], frame=1)
+    assert again.option_flow.apply(later) == states.option_flow.apply(later) != []
+    (chain,), (same,) = (each.assembler.due(T1 + S, {}) for each in (states, again))
+    assert encode_chain(same) == encode_chain(chain)
 
 
 def test_a_checkpoint_of_pressure_alone_still_loads() -> None:
