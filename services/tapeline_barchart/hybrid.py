@@ -9,6 +9,7 @@ from typing import Final
 from tapeline.feed.calendar import Calendar
 from tapeline.model.chains import MODES, Mode
 
+_LONGEST_PRODUCT: Final = 3
 ANY: Final = "*"
 """The stream of a policy that stands for all that have none of their own."""
 
@@ -50,8 +51,8 @@ class Policies:
 
     def allow_live(self, product: str) -> bool:
         """Return whether any series of a product may be published live: else its list is not asked for."""
-        others = [policy for stream, policy in self.by_stream.items() if stream != product]
-        return any("live" in policy.oldest_s for policy in (self.of(product, product), *others))
+        of_series = [policy for stream, policy in self.by_stream.items() if len(stream) > _LONGEST_PRODUCT]
+        return any("live" in policy.oldest_s for policy in (self.of(product, product), *of_series))
 
 
 def parse_policies(text: str) -> Policies:

@@ -52,7 +52,7 @@ class FlowBoard:
         """Return the table: one line per expiry, kind and window, the next expiry first."""
         table = Table(title="option flow", expand=False)
         for heading in _HEADINGS:
-            table.add_column(heading, justify="left" if heading in _LEFT else "right")
+            table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=True)
         keys = sorted(self._rows)
         previous = ""
         for key in keys[:_MOST_ROWS]:

@@ -42,6 +42,8 @@ _FORMS: Final = {
     "bid": "{:,.2f}",
     "ask": "{:,.2f}",
 }
+_SHOWN_OTHERWISE: Final = {"stale_volume"}
+"""Its volume is in brackets."""
 _OLD_S: Final = 5.0
 """A live chain older than this is marked."""
 
@@ -108,7 +110,7 @@ class Ladder:
             cells = [_cell(call, name) for name in _CALL_SIDE]
             cells.append(Text(f"{strike:,g}", "bold reverse" if is_at_the_money else "bold"))
             cells += [_cell(put, name) for name in _PUT_SIDE]
-            flags = sorted({flag for row in (call, put) if row is not None for flag in row["flags"]})
+            flags = sorted({flag for row in (call, put) if row is not None for flag in row["flags"]} - _SHOWN_OTHERWISE)
             table.add_row(*cells, Text(" ".join(flags), "yellow"))
         others = [f"{other['underlying']} {chicago(other['expiry']):%Y-%m-%d}" for other in alive[1:]]
         table.caption = _caption(chain, others)

@@ -14,7 +14,7 @@ from tapeline.errors import MissingExtra, TapelineError
 # shown by `tapeline --help`, which must not import a service to learn its text
 SUMMARIES = {
     "cache": "Show what the cache holds, and what it has saved.",
-    "capture": "Write option chains to files that replay.",
+    "capture": "Write option chains and ticks to files that replay.",
     "demo": "Show live pressure of a synthetic market on this machine.",
     "doctor": "Check a source from its key to its data, with the remedies.",
     "fetch": "Fetch a vendor's history into the cache.",

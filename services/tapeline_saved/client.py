@@ -10,7 +10,8 @@ from typing import Final
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.dbn import DbnReader, open_dbn
-from tapeline_saved.chain_files import ANSWER_SUFFIX, CHAINS_SUFFIX, find_chain_files
+from tapeline_saved.chain_files import ANSWER_SUFFIX, CHAINS_SUFFIX
+from tapeline_saved.frame_files import FRAMES_SUFFIX
 
 STANDARD_INPUT: Final = "-"
 _STANDARD_INPUT_DESCRIPTOR: Final = 0
@@ -32,21 +33,17 @@ def find_files(path: str) -> list[Path]:
             raise Misconfigured(f"{path}: a pipe or device can be read only once; hand it over as standard input")
         files = [file for file in sorted(given.iterdir()) if file.is_file() and file.name.endswith(_SUFFIXES)]
     if not files:
-        raise Misconfigured(
-            f"{path}: holds no file that ends in {', '.join(_SUFFIXES)}, {ANSWER_SUFFIX} or {CHAINS_SUFFIX}"
-        )
+        endings = ", ".join((*_SUFFIXES, ANSWER_SUFFIX, CHAINS_SUFFIX))
+        raise Misconfigured(f"{path}: holds no file that ends in {endings} or {FRAMES_SUFFIX}")
     if len(files) == 1:
         return files
     return sorted(files, key=_start_ns)
 
 
-def has_dbn(path: str) -> bool:
-    """Return whether `path` is standard input, a file that is no chain file, or a folder with DBN files in it."""
-    given = Path(path)
-    if path == STANDARD_INPUT or not given.is_dir():
-        return path == STANDARD_INPUT or not find_chain_files(given)
-    with _readable(given):
-        return any(file.name.endswith(_SUFFIXES) and file.is_file() for file in given.iterdir())
+def has_dbn(folder: Path) -> bool:
+    """Return whether a folder has DBN files in it. Raises Misconfigured where it cannot be read."""
+    with _readable(folder):
+        return any(file.name.endswith(_SUFFIXES) and file.is_file() for file in folder.iterdir())
 
 
 def open_standard_input() -> DbnReader:

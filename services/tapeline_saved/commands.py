@@ -25,8 +25,8 @@ def replay(
     file: Annotated[
         str,
         typer.Argument(
-            help="A .dbn or .dbn.zst file, an answer of Barchart's (.json), a .chains.ndjson file, a folder of such,"
-            " or - for DBN on standard input."
+            help="A .dbn or .dbn.zst file, an answer of Barchart's (.json), a file of `tapeline capture`"
+            " (.chains.ndjson, .frames.ndjson), a folder of such, or - for DBN on standard input."
         ),
     ],
     speed: Annotated[float | None, typer.Option(help="Multiple of real speed; 0: as fast as possible.")] = None,

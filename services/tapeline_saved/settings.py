@@ -17,7 +17,7 @@ class SavedSettings(FeedSettings):
 
     path: str = Field(min_length=1)
     """A file, a folder of files, or `-` for DBN on standard input. Files are `.dbn` and `.dbn.zst`; `.json`, answers of
-    Barchart's; `.chains.ndjson`, what `tapeline capture` writes."""
+    Barchart's; `.chains.ndjson` and `.frames.ndjson`, what `tapeline capture` writes."""
     speed: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Multiple of real speed; 0 is as fast as possible."""
     passes: int = Field(default=1, ge=0)

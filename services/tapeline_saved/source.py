@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from pathlib import Path
-from typing import ClassVar, Final
-
-import numpy as np
+from typing import ClassVar
 
 from tapeline.errors import Bug, Misconfigured
 from tapeline.feed.dbn import DbnReader
 from tapeline.feed.framer import Ticks
 from tapeline.feed.reading import ReadAhead
 from tapeline.feed.resume import TapeEnd
-from tapeline.feed.source import FeedSettings, Item, Line, Pair, VendorClock
-from tapeline.model.frames import Array, Origin
+from tapeline.feed.source import FeedSettings, Item, Line, Pair
+from tapeline.model.frames import Origin
 from tapeline_saved.chain_files import find_chain_files
 from tapeline_saved.chain_line import ChainLine, ChainTotals
 from tapeline_saved.client import STANDARD_INPUT, find_files, has_dbn, open_file, open_standard_input
+from tapeline_saved.frame_files import find_frame_files
+from tapeline_saved.frame_line import FrameLine
 from tapeline_saved.normalize import Normalizer, stream_name
+from tapeline_saved.pacing import TickPace, received
 from tapeline_saved.settings import SavedSettings
-
-_CLOCK_EVERY_S: Final = 0.25
-_SLICE_S: Final = 0.002
-"""Paced ticks are handed on in slices of this length, so that one sleep serves many."""
 
 OnProgress = Callable[[str, int], None]
 
@@ -58,18 +54,19 @@ class SavedSource:
         """What came of chain files so far."""
 
     def lines(self) -> Sequence[Line]:
-        """Return a line for DBN and one for chains, as far as there is either: both read pass after pass.
+        """Return a line for DBN, one for captured frames and one for chains, as far as there are such files.
 
-        Raises Misconfigured where there is neither.
+        All read pass after pass. Where there are none, the one for DBN says so.
         """
-        settings = self._settings
-        has_chains = settings.path != STANDARD_INPUT and bool(find_chain_files(Path(settings.path)))
-        has_ticks = has_dbn(settings.path)
+        settings, path = self._settings, Path(self._settings.path)
+        is_input = settings.path == STANDARD_INPUT
         lines: list[Line] = []
-        if has_ticks or not (has_chains or settings.watch):
-            lines.append(SavedLine(settings, self._on_progress))
-        if has_chains or settings.watch:
+        if not is_input and find_frame_files(path):
+            lines.append(FrameLine(settings, self._on_progress))
+        if settings.watch or (not is_input and find_chain_files(path)):
             lines.append(ChainLine(settings, self.chains, self._on_progress))
+        if not lines or (path.is_dir() and has_dbn(path)):
+            lines.insert(0, SavedLine(settings, self._on_progress))
         return lines
 
 
@@ -128,7 +125,7 @@ class SavedPass:
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield the ticks at the speed of the settings. Raises BadData after the whole records before a fault."""
-        pace = _Pace(self._settings.speed)
+        pace = TickPace(self._settings.speed)
         async with aclosing(aiter(ReadAhead(self._read))) as read:
             async for ticks in read:
                 if self._settings.speed:
@@ -151,7 +148,7 @@ class SavedPass:
         normalizer: Normalizer | None = None
         for batch in reader.batches():
             if self._shift_ns is None:
-                self._shift_ns = time.time_ns() - int(_received(batch.columns)[0])
+                self._shift_ns = time.time_ns() - int(received(batch.columns)[0])
             if normalizer is None:
                 normalizer = Normalizer(
                     self._stream_of(reader),
@@ -165,42 +162,3 @@ class SavedPass:
 
     def _stream_of(self, reader: DbnReader) -> str:
         return self._settings.stream or stream_name(reader.metadata, Path(reader.name).name.split(".")[0])
-
-
-class _Pace:
-    """Hands ticks on when their time of receipt has come, `speed` times as fast as they were received."""
-
-    def __init__(self, speed: float) -> None:
-        self._speed = speed
-        self._began_s: float | None = None
-        self._first_ns = 0
-
-    async def slices(self, ticks: Ticks) -> AsyncIterator[Item]:
-        received = np.maximum.accumulate(_received(ticks.columns))
-        if self._began_s is None:
-            self._began_s = time.monotonic()
-            self._first_ns = int(received[0])
-        done = 0
-        while done < len(ticks):
-            now_ns = self._now_ns(self._began_s)
-            due = int(np.searchsorted(received, now_ns, side="right"))
-            if due > done:
-                yield ticks.cut(done, due)
-                done = due
-                continue
-            following_ns = int(received[done])
-            wait_s = (following_ns - now_ns) / 1e9 / self._speed
-            if wait_s > _CLOCK_EVERY_S:
-                await asyncio.sleep(_CLOCK_EVERY_S)
-                yield VendorClock(ticks.stream, min(self._now_ns(self._began_s), following_ns))
-            else:
-                await asyncio.sleep(max(wait_s, _SLICE_S))
-
-    def _now_ns(self, began_s: float) -> int:
-        return self._first_ns + round((time.monotonic() - began_s) * self._speed * 1e9)
-
-
-def _received(columns: Mapping[str, Array]) -> Array:
-    """Return when records were received (int64 ns), by `ts_event` where that is not defined."""
-    received: Array = np.where(columns["ts_recv"] == 0, columns["ts_event"], columns["ts_recv"])
-    return received

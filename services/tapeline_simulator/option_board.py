@@ -193,7 +193,7 @@ class OptionBoard:
             self._listed[series][strike, is_call] = listing
             records.append(data)
             numbers.append(number)
-            if not never_quotes(symbol):
+            if not never_quotes(symbol, strike, underlying.settlement_points):
                 contracts.append(Contract(number, strike, is_call, series.expires_ns, underlying.position, weight))
         self._capture.put("definition", 0, records_of("definition", b"".join(records)))
         if not is_new:

@@ -30,6 +30,8 @@ SLICE_NS: Final = 25_000_000
 _YEAR_NS: Final = 365 * 86_400 * 10**9
 _LEAST_TIME_NS: Final = 60 * 10**9
 _SILENT_ONE_IN: Final = 50
+_FAR: Final = 0.04
+"""Of the future's settlement; nearer than half of it everything is quoted in real chains."""
 _MOST_ACTIVITY: Final = 6.0
 _MOVE_SHARE: Final = 0.005
 """What a slice counts for in the typical move."""
@@ -60,9 +62,10 @@ class Contract:
     short_strike_points: int = 0
 
 
-def never_quotes(raw_symbol: str) -> bool:
-    """Return whether this contract is listed and yet never quoted, as about one in fifty is."""
-    return crc32(f"silent {raw_symbol}".encode()) % _SILENT_ONE_IN == 0
+def never_quotes(raw_symbol: str, strike_points: float, settlement_points: float) -> bool:
+    """Return whether a contract is listed and yet never quoted, as about one in fifty is that is far from the money."""
+    is_far = abs(strike_points - settlement_points) > _FAR * settlement_points
+    return is_far and crc32(f"silent {raw_symbol}".encode()) % _SILENT_ONE_IN == 0
 
 
 class OptionQuotes:

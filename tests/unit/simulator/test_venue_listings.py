@@ -139,12 +139,19 @@ def test_a_strike_is_listed_during_the_day(day: Day) -> None:
     assert all(each.ts_event >= at for each in quotes)
 
 
-def test_exactly_the_silent_contracts_never_quote(day: Day) -> None:
+def test_exactly_the_silent_contracts_never_quote_and_all_near_the_money_do(day: Day) -> None:
     listed = {number for number, each in day.listed.items() if each.instrument_class in "CP"}
     quoted = {each.instrument_id for each in of_options(day, "mbp-1")}
-    silent = {number for number in listed if never_quotes(day.listed[number].raw_symbol)}
+    settlements = {s.instrument_id: s.price for s in day.records["statistics"] if int(s.stat_type) == 3}
+    silent = set()
+    for number in listed:
+        definition = day.definitions[number]
+        settlement = settlements[definition.underlying_id]
+        if never_quotes(day.listed[number].raw_symbol, definition.strike_price, settlement):
+            silent.add(number)
+            assert abs(definition.strike_price / settlement - 1) > 0.04
     assert listed - quoted == silent
-    assert 10 < len(silent) < 60
+    assert 5 < len(silent) < 60
 
 
 def test_all_begin_with_a_pre_opening_and_trade_from_before_the_start(day: Day) -> None:

@@ -65,7 +65,11 @@ def test_a_session_is_found_by_its_cookie_until_it_ends() -> None:
         ("hang", {"seconds": 1}, "seconds: is no parameter of hang, which takes times, after, on"),
         ("hang", {"times": -1}, "times: must be a whole number from 0 on, is -1"),
         ("hang", {"times": True}, "times: must be a whole number from 0 on, is True"),
-        ("hang", {"on": "nothing"}, "on: must be one of page, chain, quote, login-form, login, on-demand, all, is 'nothing'"),
+        (
+            "hang",
+            {"on": "nothing"},
+            "on: must be one of page, chain, quote, login-form, login, on-demand, all, is 'nothing'",
+        ),
         ("http-error", {"status": 200}, "status: must be one of 400 to 599, is 200"),
         ("http-error", {"retry_after": "soon"}, "retry_after: must be one of seconds, date, none, is 'soon'"),
         ("partial-chain", {"what": "all"}, "what: must be one of side, strikes, total, is 'all'"),
