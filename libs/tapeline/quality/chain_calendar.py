@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from tapeline.model.chain_quality import MOST_EVIDENCE, Evidence, Finding
 from tapeline.model.frames import Array
 from tapeline.model.quality import MOST_NAMED
 from tapeline.quality.chain_findings import CALENDAR
-from tapeline.quality.chain_subject import Ladder, Subject
-
-_ROUNDING: Final = 1e-6
-"""Points: by so much a strike's share of the forward may be off."""
+from tapeline.quality.chain_subject import ROUNDING, Ladder, Subject
 
 
 def lack_of_comparison(earlier: Subject, later: Subject) -> str:
@@ -79,7 +74,7 @@ def _gains(earlier: Subject, later: Subject, near: Ladder, far: Ladder) -> tuple
     wanted = np.flatnonzero((near.reach >= at_the_money) & np.isfinite(near.bid))
     reach = near.reach[wanted] * scale
     known = far.reach[offered]
-    within = (reach >= known[0] - _ROUNDING) & (reach <= known[-1] + _ROUNDING)
+    within = (reach >= known[0] - ROUNDING) & (reach <= known[-1] + ROUNDING)
     cost = np.where(within, np.interp(reach, known, far.ask[offered]), np.inf) / scale
     growth_near = growth_far = 1.0
     if later.chain.style != "american":
@@ -88,5 +83,5 @@ def _gains(earlier: Subject, later: Subject, near: Ladder, far: Ladder) -> tuple
     gain = near.bid[wanted] * growth_near - cost * growth_far
     allowed = later.slack(np.maximum(near.bid[wanted], cost)) + earlier.forward_slack + later.forward_slack
     broken = np.flatnonzero(gain > allowed)
-    after = np.minimum(np.searchsorted(known, reach[broken] - _ROUNDING), len(offered) - 1)
+    after = np.minimum(np.searchsorted(known, reach[broken] - ROUNDING), len(offered) - 1)
     return near.rows[wanted[broken]], far.rows[offered[after]], near.bid[wanted[broken]], cost[broken], gain[broken]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Final
 
 import numpy as np
 
+from tapeline.model.chain_quality import MOST_EVIDENCE
 from tapeline.model.chains import Chain
 from tapeline.quality.chain_findings import COMPLETENESS, DUPLICATES, PAIRING, Case, Findings
-from tapeline.quality.chain_subject import Bools, Subject
-
-_ROUNDING: Final = 1e-6
-"""Points: what floating point may feign."""
+from tapeline.quality.chain_subject import ROUNDING, Bools, Subject
 
 
 def check_completeness(subject: Subject, found: Findings) -> None:
@@ -55,7 +52,7 @@ def _check_quoted(subject: Subject, forward: float, source: str, found: Findings
     """Demand quotes near the forward, and report how many there are in wider bands."""
     limits = subject.limits
     distances = np.abs(subject.chain.contracts.strike / 1e9 - forward)
-    near_points = _near_points(subject, forward) + _ROUNDING
+    near_points = _near_points(subject, forward) + ROUNDING
     near = distances <= near_points
     listed, two_sided = np.count_nonzero(near), np.count_nonzero(near & subject.is_two_sided)
     if not listed or two_sided < limits.least_two_sided * listed:
@@ -68,7 +65,7 @@ def _check_quoted(subject: Subject, forward: float, source: str, found: Findings
             cases=[((), {"forward": forward, "within_points": near_points, **_coverage(subject, near)})],
         )
     bands = [
-        {"within_percent": 100.0 * share, **_coverage(subject, distances <= share * forward + _ROUNDING)}
+        {"within_percent": 100.0 * share, **_coverage(subject, distances <= share * forward + ROUNDING)}
         for share in limits.reported_shares
     ]
     bands.append(_coverage(subject, np.ones(len(distances), dtype=bool)))
@@ -136,14 +133,14 @@ def check_duplicates(subject: Subject, found: Findings) -> None:
     symbols = contracts.vendor_symbols
     if len(np.unique(keys)) == count and len(set(symbols)) == count:
         return
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    alike, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     named = Counter(symbols)
     rows = np.flatnonzero((counts[inverse] > 1) | np.array([named[symbol] > 1 for symbol in symbols]))
-    cases: list[Case] = []
-    for key in np.unique(keys[rows])[: len(rows)].tolist():
-        alike = np.flatnonzero(keys == key).tolist()
-        cases.append((alike[:1], {"times": len(alike), "strike": key // 2 / 1e9}))
-    cases.sort(key=lambda case: -case[1]["times"])
+    cases: list[Case] = [
+        ([int(first[i])], {"times": int(counts[i]), "strike": int(alike[i]) // 2 / 1e9})
+        for i in np.argsort(-counts, kind="stable")[:MOST_EVIDENCE].tolist()
+        if counts[i] > 1
+    ]
     found.add(
         DUPLICATES,
         "error",

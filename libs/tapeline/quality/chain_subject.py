@@ -19,7 +19,7 @@ Positions = npt.NDArray[np.int64]
 YEAR_NS: Final = 365 * 86_400 * 10**9
 """ACT/365."""
 
-_ROUNDING: Final = 1e-6
+ROUNDING: Final = 1e-6
 """Points: what floating point may feign."""
 
 EXPIRED: Final = "the chain has expired"
@@ -76,7 +76,7 @@ class Subject:
         limits = self.limits
         is_fine = prices <= limits.fine_tick_up_to_points
         ticks = np.where(is_fine, limits.fine_tick_points, limits.coarse_tick_points)
-        slack: Floats = limits.slack_ticks * ticks + _ROUNDING
+        slack: Floats = limits.slack_ticks * ticks + ROUNDING
         return slack
 
 
