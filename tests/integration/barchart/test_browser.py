@@ -8,13 +8,14 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 from tests.integration.barchart.small_market import AT_NS, PAGE_PATH, SERIES, SmallMarket
+from tests.integration.barchart.telltale_site import SESSION, telltale_site
 
 from tapeline.errors import Misconfigured
 from tapeline_barchart.browser import BrowserAuthentication, Patience
@@ -281,6 +282,31 @@ async def test_no_token_of_the_session_is_in_a_capture(entry: Begin, site: Barch
     for secret in secrets:
         assert secret.encode() not in b"".join(files.values())
     assert b'name="csrf-token"' in files[PAGE]
+
+
+async def test_a_page_that_goes_on_calling_is_let_call_once(entry: Begin) -> None:
+    async with telltale_site() as site:
+        quick = Patience(csrf_s=0.3, api_s=DEADLINE_S)
+        credentials = await entry(site=site.url, patience=quick).begin(site.url + PAGE_PATH)
+    assert credentials.cookies["laravel_session"] == SESSION
+    assert site.calls[CORE_API] == 1
+
+
+async def test_what_a_page_tells_of_a_session_or_an_account_is_in_no_capture(entry: Begin, tmp_path: Path) -> None:
+    async with telltale_site() as site:
+        site.status = 419
+        with pytest.raises(SessionInvalid) as told:
+            await entry(site=site.url).begin(site.url + PAGE_PATH)
+        with pytest.raises(LoginRefused) as refused:
+            await entry(**login(site=site.url)).begin(site.url + PAGE_PATH)
+    shown = captured(tmp_path, told.value.captures)
+    assert b"You are [redacted]." in shown[PAGE]
+    assert b'"title": "[redacted]"' in shown[RESPONSE]
+    assert SESSION.encode() not in b"".join(shown.values())
+    shown = captured(tmp_path, refused.value.captures)
+    assert b"no account of [redacted]." in shown[PAGE]
+    assert b"/login?email=[redacted]" in shown[RESPONSE]
+    assert not [form for form in (EMAIL, quote(EMAIL)) if form.encode() in b"".join(shown.values())]
 
 
 async def test_without_chromium_the_remedy_is_told(entry: Begin, tmp_path: Path) -> None:
