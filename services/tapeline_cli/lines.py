@@ -45,7 +45,7 @@ def instrument_line(instrument: Document) -> str:
 
 def quality_line(event: Document) -> str:
     """Return the line of a quality event."""
-    return _chain_check_line(event) if event["type"] == "chain_check" else _completeness_line(event)
+    return _QUALITY_LINES[event["type"]](event)
 
 
 def _completeness_line(event: Document) -> str:
@@ -73,6 +73,26 @@ def _chain_check_line(event: Document) -> str:
     vendor = "" if event["vendor"] == event["source"] else f" ({event['vendor']})"
     where = f"{event['source']}{vendor} {event['mode']} {event['chain']} as of {_moment(event['as_of'])}"
     return f"{_moment(event['at'])} {where}: {'; '.join(said)}"
+
+
+def _tick_quality_line(event: Document) -> str:
+    said = [f"{event['ticks']:,} ticks since {_moment(event['since'])}"]
+    said += [f"{event['errors']:,} errors, {event['warnings']:,} warnings"]
+    said += [
+        f"{finding['rule']} {finding['severity']} {finding['symbol']} {finding['count']:,} times: {finding['detail']}"
+        + "".join(f", {name} {number:,.10g}" for name, number in finding["numbers"].items())
+        for finding in event["findings"]
+    ]
+    if event["not_checked"]:
+        said.append("not checked: " + ", ".join(f"{rule} ({why})" for rule, why in event["not_checked"].items()))
+    return f"{_moment(event['at'])} {event['source']} {event['stream']} {event['kind']}: {'; '.join(said)}"
+
+
+_QUALITY_LINES: Final = {
+    "contract_completeness": _completeness_line,
+    "chain_check": _chain_check_line,
+    "tick_quality": _tick_quality_line,
+}
 
 
 def _named(finding: Document) -> str:

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.model.chain_quality_strategies import chain_qualities
 from tests.unit.model.instrument_strategies import instruments, quality_events
 from tests.unit.model.strategies import cursors, feed_events, frames, same, usages
+from tests.unit.model.tick_quality_strategies import tick_reports
 
 from tapeline.errors import BadData
 from tapeline.model.chain_codec import decode_chain, encode_chain
@@ -27,6 +28,7 @@ from tapeline.model.frames import TickFrame
 from tapeline.model.instrument_codec import decode_instrument, encode_instrument
 from tapeline.model.instruments import Instrument
 from tapeline.model.quality import ContractCompleteness, decode_quality, encode_quality
+from tapeline.model.tick_quality import TICK_QUALITY, TickReport, decode_tick_report, encode_tick_report
 from tapeline.model.usage import LINES, Usage, decode_usage, encode_usage
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
@@ -58,7 +60,10 @@ DECODERS: Final[dict[str, tuple[Draft202012Validator, Callable[[bytes], Any]]]] 
     "quality.v1": (QUALITY, decode_quality),
     "option-chain.v1": (CHAIN, decode_chain),
 }
-DECODERS_OF_TYPES: Final = {("quality.v1", CHAIN_CHECK): (QUALITY, decode_chain_quality)}
+DECODERS_OF_TYPES: Final = {
+    ("quality.v1", CHAIN_CHECK): (QUALITY, decode_chain_quality),
+    ("quality.v1", TICK_QUALITY): (QUALITY, decode_tick_report),
+}
 """Where a schema is a choice by type, of all types but the one in DECODERS."""
 ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     TickFrame: encode,
@@ -68,6 +73,7 @@ ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Instrument: encode_instrument,
     ContractCompleteness: encode_quality,
     ChainQuality: encode_chain_quality,
+    TickReport: encode_tick_report,
     Chain: encode_chain,
 }
 
@@ -128,12 +134,20 @@ def test_every_encoded_chain_check_is_accepted_and_comes_back(event: ChainQualit
     assert decode_chain_quality(value) == event
 
 
+@settings(deadline=None)
+@given(report=tick_reports)
+def test_every_encoded_tick_report_is_accepted_and_comes_back(report: TickReport) -> None:
+    value = encode_tick_report(report)
+    QUALITY.validate(orjson.loads(value))
+    assert decode_tick_report(value) == report
+
+
 def test_there_is_a_golden_file_for_each_line_of_usage() -> None:
     assert {_load(path).get("line") for path in GOLDEN if path.name.startswith("usage")} == set(LINES)
 
 
 def test_there_is_a_golden_file_for_each_kind_of_each_schema() -> None:
-    told = {(document["schema"], document.get("kind", document.get("type"))) for document in map(_load, GOLDEN)}
+    told = {(document["schema"], document.get("type", document.get("kind"))) for document in map(_load, GOLDEN)}
     assert {kind for schema, kind in told if schema == "tick-frame.v1"} == {*COLUMNS, *MARK_KINDS}
     assert {schema for schema, _ in told} == set(DECODERS)
     types = QUALITY.schema["properties"]["type"]["enum"]

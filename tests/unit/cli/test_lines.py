@@ -74,6 +74,16 @@ def test_a_check_of_a_chain_says_what_was_found_where_and_what_was_not_looked_at
     assert line == f"2026-11-24 14:15:00 barchart live {chain} as of 2026-11-24 13:59:00: 0 errors, 0 warnings"
 
 
+def test_a_report_of_ticks_says_what_was_found_of_which_symbol() -> None:
+    assert quality_line(golden("quality.v1.tick_quality")) == (
+        "2026-11-24 14:00:00 databento GLBX.MDP3/NQ.FUT mbo: 41,873 ticks since 2026-11-24 13:59:00;"
+        " 2 errors, 1 warnings; 05_off_grid warning NQH7 3 times: a price is no multiple of the instrument's step,"
+        " price 25,104.13; 06_stale error NQZ6 1 times: nothing comes of it, while the rest of the stream goes on,"
+        " longest_s 87.9; 10_gap error * 1 times: disconnected;"
+        " not checked: 17_definition (there are no definitions of GLBX.MDP3 on 2026-11-24)"
+    )
+
+
 def test_events_say_what_happened() -> None:
     lines = [event_line(golden(f"feed-event.v1.{name}")) for name in ("connected", "disconnected", "heartbeat")]
     assert [line.split()[4] for line in lines] == ["connected", "disconnected", "mbo:"]

@@ -1,0 +1,507 @@
+"""Each rule for ticks finds what it is for, and nothing else; windows, sessions and the packed state."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from tests.unit.orderflow.builders import clock_frame, gap_frame, reframe, replay_dbn, status_frame, tick_frame
+from tests.unit.quality.tick_market import (
+    DATASET,
+    DAY,
+    LAST,
+    MINUTE,
+    MS,
+    POINT,
+    PRICE,
+    T0,
+    Orders,
+    Quotes,
+    S,
+    always,
+    definition,
+    findings,
+    judge,
+    reports,
+)
+
+from tapeline.model.columns import F_BAD_TS_RECV, F_MAYBE_BAD_BOOK, F_SNAPSHOT, INT64_MAX
+from tapeline.model.frames import TickFrame
+from tapeline.model.instruments import TickRule, TickStep
+from tapeline.model.tick_quality import TickReport
+from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
+from tapeline.orderflow.partition import PartitionState
+from tapeline.orderflow.sessions import Sessions
+from tapeline.quality.ticks import TickQuality
+
+SYMBOLS = ("ESH4", "ESM4")
+
+
+def test_a_healthy_hour_is_one_report() -> None:
+    orders = Orders()
+    frames = [orders((T0 + second * S, "A", PRICE)) for second in range(3_700)]
+    told = reports(judge(definition()), frames)
+    assert told == [TickReport("saved", "GLBX.MDP3/ES.FUT", "mbo", T0, T0 + 60 * MINUTE, 3_600, 0, 0, ())]
+
+
+def test_a_window_with_findings_is_reported_apart() -> None:
+    orders = Orders()
+    frames = [orders((T0 + second * S, "A", PRICE if second != 150 else 0)) for second in range(250)]
+    quiet, found = reports(judge(definition()), frames)
+    assert (quiet.since, quiet.at, quiet.ticks, quiet.findings) == (T0, T0 + 2 * MINUTE, 120, ())
+    assert (found.since, found.at, found.ticks, found.errors) == (T0 + 2 * MINUTE, T0 + 3 * MINUTE, 60, 1)
+    assert found.findings[0].first_at == T0 + 150 * S
+
+
+def test_a_clock_closes_a_window() -> None:
+    quality = judge(definition())
+    assert quality.apply(Orders()((T0 + S, "A", -PRICE))) == []
+    assert quality.apply(clock_frame({"mbo": T0 + MINUTE - 1})) == []
+    (report,) = quality.apply(clock_frame({"mbo": T0 + MINUTE}))
+    assert (report.ticks, report.errors) == (1, 1)
+    assert quality.apply(clock_frame({"mbo": T0 + 3 * MINUTE})) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "numbers"),
+    [
+        ((T0, "A", -POINT), "03_not_positive", {"price": -1.0}),
+        ((T0, "A", PRICE, 0), "03_not_positive", {"price": 0.0}),
+        ((T0, "A", INT64_MAX), "04_undefined", {}),
+        ((T0, "A", PRICE, 2**32 - 1), "04_undefined", {}),
+        ((T0, "A", PRICE + 1), "05_off_grid", {"price": 4800.000000001}),
+        ((T0, "A", PRICE, 1, 5, 1, 0, F_MAYBE_BAD_BOOK), "10_bad_book", {}),
+    ],
+)
+@pytest.mark.parametrize("beside", [(), ((T0 + 1, "A", PRICE),)])
+def test_a_bad_order_is_found(row: Any, rule: str, numbers: dict[str, float], beside: Any) -> None:
+    found = findings(judge(definition()), Orders()(row, *beside))
+    assert set(found) == {(rule, "ESH4")}
+    finding = found[rule, "ESH4"]
+    assert (finding.count, finding.first_at, finding.numbers) == (1, T0, numbers)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (T0, "R", None, None, 0),
+        (T0, "A", PRICE + POINT // 4),
+        (T0, "A", -PRICE, 0, 5, 5, 0, F_SNAPSHOT),
+        (T0, "A", None),
+    ],
+)
+def test_what_may_be_is_not_found(row: Any) -> None:
+    assert findings(judge(definition()), Orders()(row)) == {}
+
+
+def test_spreads_may_be_negative() -> None:
+    assert findings(judge(), Orders(classes="S")((T0, "A", -PRICE))) == {}
+
+
+@pytest.mark.parametrize(("delay_ms", "is_found"), [(-5, False), (-6, True), (1_000, False), (1_001, True)])
+@pytest.mark.parametrize("kind", [Orders, Quotes])
+def test_a_skewed_clock_is_found(delay_ms: int, is_found: bool, kind: Any) -> None:
+    rows = ((T0, "A", PRICE),) if kind is Orders else ((T0, PRICE, PRICE + POINT),)
+    frame = kind()(*rows)
+    frame = replace(frame, columns={**frame.columns, "ts_recv": frame.columns["ts_recv"] + delay_ms * MS})
+    found = findings(judge(), frame)
+    assert set(found) == ({("07_clock_skew", "ESH4")} if is_found else set())
+    if is_found:
+        assert found["07_clock_skew", "ESH4"].numbers == {"worst_ms": delay_ms}
+    bad = replace(frame, columns={**frame.columns, "flags": frame.columns["flags"] | F_BAD_TS_RECV})
+    assert findings(judge(), bad) == {}
+
+
+def test_an_undefined_time_is_no_skew() -> None:
+    found = findings(judge(), Orders()((T0, "A", PRICE), (None, "A", PRICE)))
+    assert ("07_clock_skew", "ESH4") not in found
+
+
+def test_time_and_sequence_run_back() -> None:
+    rows = ((T0 + 5 * MS, "A", PRICE, 1, 1, 7, 0), (T0 + 3 * MS, "A", PRICE, 1, 2, 6, 0))
+    found = findings(judge(), Orders()(*rows))
+    assert {name: finding.numbers for (name, _), finding in found.items()} == {
+        "08_time_order": {"furthest_ms": 2.0},
+        "08_sequence_order": {"furthest": 1.0},
+    }
+    assert findings(judge(), Orders(symbols=SYMBOLS)(rows[0], (*rows[1][:6], 1))) == {}
+
+
+def test_a_new_session_may_begin_earlier() -> None:
+    quality = judge()
+    quality.apply(Orders()((T0 + 5 * S, "A", PRICE, 1, 1, 7)))
+    told = quality.apply(Orders("s2")((T0, "A", PRICE, 1, 1, 6)))
+    assert [(report.ticks, report.findings) for report in told] == [(1, ())]
+    assert quality.apply(clock_frame({"mbo": T0 + MINUTE}, session="s2")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"frame": 1}, 0),
+        ({"frame": 4}, 3),
+        ({"session": "s2", "frame": 0, "resumes": ("s1", 0)}, 0),
+        ({"session": "s2", "frame": 0, "resumes": ("s1", 2)}, 2),
+        ({"session": "s2", "frame": 0, "resumes": ("s9", 5)}, 1),
+    ],
+)
+def test_lost_frames_are_found(changes: dict[str, Any], lost: int) -> None:
+    orders = Orders()
+    found = findings(judge(), orders((T0, "A", PRICE)), orders((T0 + S, "A", PRICE), **changes))
+    assert set(found) == ({("09_lost_frames", "*")} if lost else set())
+    if lost:
+        assert found["09_lost_frames", "*"].numbers == {"frames": lost}
+
+
+def test_a_repeated_frame_is_passed_over() -> None:
+    frame = Orders()((T0, "A", PRICE, 1, 1, 1))
+    found = findings(judge(), frame, frame)
+    assert set(found) == {("11_duplicate", "*")}
+
+
+def test_a_zombie_is_not_heard() -> None:
+    quality = judge()
+    quality.apply(Orders(epoch=5)((T0, "A", PRICE)))
+    quality.apply(Orders("s2", epoch=4)((T0, "A", -PRICE)))
+    (report,) = quality.apply(Orders("s3", epoch=6)((T0, "A", PRICE)))
+    assert (report.ticks, report.findings) == (1, ())
+
+
+def test_gaps_are_told_by_their_reason() -> None:
+    quality = judge()
+    quality.apply(gap_frame("open", ts_event_from=T0))
+    quality.apply(gap_frame("bounded", ts_event_from=T0, ts_event_to=T0 + S))
+    found = findings(quality, Orders()((T0 + S, "A", PRICE)))
+    assert [(each.rule, each.symbol, each.detail, each.count) for each in found.values()] == [
+        ("10_gap", "*", "disconnected", 1)
+    ]
+
+
+def test_neighbours_that_are_alike_are_duplicates() -> None:
+    same = (T0, "A", PRICE, 1, 7, 7)
+    assert set(findings(judge(), Orders()(same, same))) == {("11_duplicate", "ESH4")}
+    for place, other in ((1, "M"), (2, PRICE + POINT), (3, 2), (4, 8), (5, 8)):
+        row = (*same[:place], other, *same[place + 1 :])
+        assert findings(judge(), Orders()(same, row)) == {}, place
+    quote = (T0, PRICE, PRICE + POINT, 7)
+    assert set(findings(judge(), Quotes()(quote, quote))) == {("11_duplicate", "ESH4")}
+    assert findings(judge(), Quotes()(quote, (T0, PRICE, PRICE + 2 * POINT, 7))) == {}
+
+
+def test_prints_of_one_aggressor_are_none() -> None:
+    same = (T0, "F", PRICE, 1, 7, 7)
+    assert findings(judge(), Orders()(same, same)) == {}
+
+
+# -- quotes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "bid", "ms", "severity"),
+    [
+        ("01_crossed", PRICE + 2 * POINT, 100, "warning"),
+        ("01_crossed", PRICE + 2 * POINT, 101, "error"),
+        ("02_locked", PRICE + POINT, 999, "info"),
+        ("02_locked", PRICE + POINT, 1_001, "warning"),
+    ],
+)
+def test_a_crossed_or_locked_top_counts_while_it_stands(rule: str, bid: int, ms: int, severity: str) -> None:
+    healthy = (PRICE, PRICE + POINT)
+    rows = ((T0, *healthy), (T0 + S, bid, PRICE + POINT), (T0 + S + ms * MS, *healthy), (T0 + 9 * S, *healthy))
+    found = findings(judge(), Quotes()(*rows))
+    assert set(found) == {(rule, "ESH4")}
+    finding = found[rule, "ESH4"]
+    assert (finding.severity, finding.first_at, finding.numbers) == (severity, T0 + S, {"longest_ms": ms})
+
+
+def test_a_top_that_stays_crossed_is_reported_in_each_window() -> None:
+    quotes = Quotes()
+    frames = [quotes((T0 + S, PRICE + POINT, PRICE))]
+    frames += [quotes((T0 + k * MINUTE, PRICE + POINT, PRICE)) for k in (1, 2)]
+    frames += [quotes((T0 + 2 * MINUTE + S, PRICE, PRICE + POINT)), quotes((T0 + 3 * MINUTE, PRICE, PRICE + POINT))]
+    told = reports(judge(), frames)
+    assert [report.findings[0].numbers["longest_ms"] for report in told] == [59_000, 119_000, 120_000]
+
+
+@pytest.mark.parametrize("kind", ["closed", "halted", "spread", "one_sided"])
+def test_a_top_may_be_crossed_while_nothing_trades(kind: str) -> None:
+    quality = judge(hours=[(T0 + MINUTE, T0 + 2 * MINUTE)] if kind == "closed" else ())
+    if kind == "halted":
+        quality.apply(status_frame([(T0 - S, "N", 0)]))
+    bid = None if kind == "one_sided" else PRICE + POINT
+    frame = Quotes(classes="S" if kind == "spread" else "F")((T0 + S, bid, PRICE))
+    assert findings(quality, frame) == {}
+
+
+def test_quotes_are_held_to_the_grid_of_their_price() -> None:
+    rule = TickRule("assumed", (TickStep(5 * POINT, POINT // 20), TickStep(None, POINT // 4)))
+    quality = judge(definition(tick=rule))
+    good = ((T0, POINT, 5 * POINT), (T0 + 1, 5 * POINT + POINT // 4, 6 * POINT), (T0 + 2, None, POINT // 20))
+    assert findings(quality, Quotes(classes="C")(*good)) == {}
+    bad = ((T0, 5 * POINT + POINT // 20, 6 * POINT), (T0 + 1, POINT, POINT + POINT // 40))
+    found = findings(judge(definition(tick=rule)), Quotes(classes="C")(*bad))
+    assert found["05_off_grid", "ESH4"].count == 2
+
+
+def test_steps_that_differ_are_held_to_each_their_own() -> None:
+    fifth = TickRule("definition", (TickStep(None, POINT // 20),))
+    quality = judge(definition(1), definition(2, fifth))
+    rows = ((T0, "A", PRICE), (T0 + 1, "A", PRICE + POINT // 20, 1, 2, 2, 1), (T0 + 2, "A", PRICE + POINT // 20))
+    found = findings(quality, Orders(symbols=SYMBOLS)(*rows))
+    assert {key: finding.count for key, finding in found.items()} == {("05_off_grid", "ESH4"): 1}
+
+
+# -- stale -----------------------------------------------------------------------------------------------------------
+
+
+def two_symbols(silent_from_s: int, seconds: int = 1_200, every_s: float = 1.0, **header: Any) -> list[TickFrame]:
+    """Two futures that tick in turn, of which the second falls silent for good."""
+    quotes = Quotes(symbols=SYMBOLS, **header)
+    frames = []
+    for number in range(int(seconds / every_s)):
+        ts = T0 + round(number * every_s * S)
+        rows: list[Any] = [(ts, PRICE, PRICE + POINT)]
+        if number * every_s < silent_from_s:
+            rows.append((ts + 1, PRICE, PRICE + POINT, number + 1, 1))
+        frames.append(quotes(*rows))
+    return frames
+
+
+def stale(told: list[TickReport]) -> list[tuple[str, str, float]]:
+    found = [each for report in told for each in report.findings if each.rule == "06_stale"]
+    return [(each.symbol, each.severity, each.numbers["longest_s"]) for each in found]
+
+
+def test_a_quote_that_stops_is_stale() -> None:
+    told = stale(reports(judge(), two_symbols(630, every_s=0.5)))
+    assert [(symbol, severity, round(longest_s, 3)) for symbol, severity, longest_s in told[:2]] == [
+        ("ESM4", "warning", 30.0),
+        ("ESM4", "error", 90.0),
+    ]
+    assert len(told) == 9
+
+
+@pytest.mark.parametrize("why", ["others_too", "closed", "halted", "rarely"])
+def test_silence_may_have_reasons(why: str) -> None:
+    frames = two_symbols(630)
+    hours = [(T0, T0 + 629 * S), (T0 + 700 * S, T0 + MINUTE * 60)] if why == "closed" else ()
+    quality = judge(hours=hours)
+    if why == "others_too":  # the stream as a whole slows down to a tick in 20 s
+        quotes = Quotes(symbols=SYMBOLS)
+        quotes.frame = 630
+        frames = frames[:630] + [quotes((T0 + s * S, PRICE, PRICE + POINT, s)) for s in range(640, 900, 20)]
+    if why == "rarely":  # one tick in 30 s is as usual
+        quotes = Quotes(symbols=SYMBOLS)
+        frames = []
+        for s in range(1_200):
+            rows = [(T0 + s * S, PRICE, PRICE + POINT, s)] + [(T0 + s * S, PRICE, PRICE + POINT, s, 1)] * (s % 30 == 0)
+            frames.append(quotes(*rows))
+    told = reports(quality, frames[:630])
+    if why == "halted":
+        told += quality.apply(status_frame([(T0 + 630 * S, "N", 0)], symbols=("ESM4",)))
+    told += reports(quality, frames[630:])
+    assert stale(told) == []
+
+
+def test_a_silence_that_is_over_within_its_window_is_told() -> None:
+    quotes = Quotes(symbols=SYMBOLS)
+    frames = []
+    for number in range(7_000):
+        ts = T0 + number * S // 10
+        rows: list[Any] = [(ts, PRICE, PRICE + POINT)]
+        if not 6_010 <= number < 6_090:
+            rows.append((ts + 1, PRICE, PRICE + POINT, number + 1, 1))
+        frames.append(quotes(*rows))
+    assert stale(reports(judge(), frames)) == [("ESM4", "warning", pytest.approx(8.1))]
+
+
+# -- trades, limits, definitions -------------------------------------------------------------------------------------
+
+
+def prints(prices: list[int], **header: Any) -> TickFrame:
+    return Orders(**header)(*((T0 + k * MS, "T", price) for k, price in enumerate(prices)))
+
+
+def wandering(count: int) -> list[int]:
+    return [PRICE + (k % 4) * POINT // 4 for k in range(count)]
+
+
+def test_a_trade_far_from_those_before_is_an_outlier() -> None:
+    found = findings(judge(definition()), prints([*wandering(100), PRICE + 50 * POINT, *wandering(10)]))
+    assert {key: finding.count for key, finding in found.items()} == {("12_outlier", "ESH4"): 1}
+    assert found["12_outlier", "ESH4"].numbers == {"price": 4850.0}
+
+
+def test_a_jump_is_a_new_level() -> None:
+    found = findings(judge(definition()), prints([*wandering(100), *(p + 50 * POINT for p in wandering(100))]))
+    assert found["12_outlier", "ESH4"].count == 5
+
+
+def test_few_trades_and_those_of_options_have_no_neighbours() -> None:
+    assert findings(judge(definition()), prints([*wandering(59), PRICE + 50 * POINT])) == {}
+    assert findings(judge(definition()), prints([*wandering(100), PRICE + 50 * POINT], classes="C")) == {}
+
+
+@pytest.mark.parametrize(
+    ("stat_type", "price", "is_outside"), [(17, -1, True), (17, 0, False), (18, 1, True), (3, 9, False)]
+)
+def test_the_venue_s_limits_are_kept(stat_type: int, price: int, is_outside: bool) -> None:
+    quality = judge()
+    fields = ("ts_event", "stat_type", "price", "symbol")
+    quality.apply(tick_frame("statistics", fields, [(T0, stat_type, PRICE + price * POINT, 0)]))
+    found = findings(quality, Orders()((T0, "T", PRICE), (T0 + 1, "A", PRICE + 100 * POINT)))
+    assert set(found) == ({("15_price_bands", "ESH4")} if is_outside else set())
+    quality.apply(tick_frame("statistics", fields, [(T0, stat_type, None, 0)]))
+    assert quality.apply(Orders("s2")((T0, "T", PRICE)))[0].errors == 0
+    assert quality.apply(clock_frame({"mbo": T0 + MINUTE})) == []
+
+
+def test_what_the_day_does_not_define_is_found() -> None:
+    orders = Orders(symbols=SYMBOLS)
+    frames = [orders((T0 + s * S, "A", PRICE), (T0 + s * S + 1, "A", PRICE, 1, 0, s, 1)) for s in range(7)]
+    found = findings(judge(definition(1)), *frames)
+    assert set(found) == {("17_definition", "ESM4")}
+    assert findings(judge(definition(1), definition(2)), *frames) == {}
+
+
+def test_a_definition_may_come_a_little_later() -> None:
+    orders = Orders()
+    quality = judge(definition(7))
+    quality.apply(orders((T0 + 58 * S, "A", PRICE)))
+    assert quality.apply(orders((T0 + 61 * S, "A", PRICE))) == []
+    quality.define(definition(1))
+    assert findings(quality, orders((T0 + 80 * S, "A", PRICE + 1))).keys() == {("05_off_grid", "ESH4")}
+
+
+def test_a_day_without_definitions_is_not_checked_for_them() -> None:
+    orders = Orders()
+    quality = judge(definition(1, trading_day="2023-12-22"))
+    told = reports(quality, [orders((T0 + s * S, "A", PRICE + 1)) for s in range(3_601)])
+    assert [(report.findings, set(report.not_checked)) for report in told] == [((), {"05_off_grid", "17_definition"})]
+    assert DATASET in told[0].not_checked["17_definition"]
+    assert DAY in told[0].not_checked["17_definition"]
+
+
+def test_an_id_of_another_day_is_not_defined() -> None:
+    orders = Orders()
+    quality = judge(definition(1), definition(2, trading_day="2023-12-27"))
+    quality.apply(orders((T0, "A", PRICE)))
+    next_day = [orders((T0 + MINUTE + s * S, "A", PRICE), trading_day="2023-12-27") for s in range(10)]
+    assert findings(quality, *next_day).keys() == {("17_definition", "ESH4")}
+
+
+# -- the book --------------------------------------------------------------------------------------------------------
+
+
+def rows_message(**row: Any) -> bytes:
+    defaults = {"symbol": "ESH4", "window_start": str(T0), "window_ms": 60_000, "book_valid": True, "reasons": []}
+    header = {"schema": "pressure.v1", "source": "saved", "stream": "GLBX.MDP3/ES.FUT", "kind": "mbo"}
+    return orjson.dumps({**header, "rows": [{**defaults, "modify_unknown_count": 0, **row}]})
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "count"),
+    [
+        ({"reasons": ["crossed"], "window_ms": 100}, "01_crossed", 1),
+        ({"reasons": ["locked"], "window_ms": 100}, "02_locked", 1),
+        ({"reasons": ["crossed"]}, None, 0),
+        ({"reasons": ["unknown_order"], "modify_unknown_count": 3}, "18_unknown_order", 3),
+        ({"reasons": ["unknown_order"]}, "18_unknown_order", 1),
+        ({"reasons": ["unknown_order"], "window_ms": 100}, None, 0),
+        ({"reasons": ["warming", "unknown_order"], "book_valid": False}, None, 0),
+        ({"reasons": ["one_sided"], "window_ms": 100}, None, 0),
+    ],
+)
+def test_pressure_rows_say_what_the_book_was_like(row: dict[str, Any], rule: str | None, count: int) -> None:
+    quality = judge()
+    orders = Orders()
+    quality.apply(orders((T0, "A", PRICE)))
+    quality.take_rows(rows_message(**row))
+    found = findings(quality, orders((T0 + S, "A", PRICE)))
+    assert {key: each.count for key, each in found.items()} == ({(rule, "ESH4"): count} if rule else {})
+
+
+def test_the_pressure_book_s_own_rows_are_understood() -> None:
+    always_open = Sessions.always()
+    pressure, quality = PartitionState(always_open), TickQuality(lambda _: always_open.table())
+    orders = Orders()
+    frames = [
+        orders((T0, "R", None, None, 0, 1)),
+        orders((T0 + S, "A", PRICE)),
+        orders((T0 + 2 * S, "M", PRICE, 2, 777)),
+        orders((T0 + MINUTE + S, "A", PRICE)),
+        orders((T0 + 2 * MINUTE, "A", PRICE)),
+    ]
+    told = []
+    for frame in frames:
+        for message in pressure.apply(frame):
+            quality.take_rows(message.value)
+        told += quality.apply(frame)
+    assert [(each.rule, each.count, each.first_at) for report in told for each in report.findings] == [
+        ("18_unknown_order", 1, T0)
+    ]
+
+
+# -- framing and checkpoints -----------------------------------------------------------------------------------------
+
+
+def busy() -> list[TickFrame]:
+    """Half an hour with a bit of everything."""
+    orders, frames = Orders(symbols=SYMBOLS), []
+    random = np.random.default_rng(5)
+    for number in range(900):
+        ts, odd = T0 + number * 2 * S, int(random.integers(0, 12))
+        price = {0: 0, 1: PRICE + 1, 2: INT64_MAX}.get(odd, PRICE)
+        late = 3 * S if odd == 3 else 0
+        rows = [(ts - late, "T" if odd > 8 else "A", price, 1, number + 1, number + 1, odd % 2, LAST)]
+        if odd == 4:
+            rows += rows
+        frames.append(orders(*rows, **({"frame": orders.frame + 1} if odd == 5 else {})))
+    return frames
+
+
+def test_the_packed_state_goes_on_as_the_state_itself() -> None:
+    frames = busy()
+    quality = judge(definition(1))
+    expected = reports(quality, frames)
+    assert sum(report.errors for report in expected) > 20
+    part = judge(definition(1))
+    told = []
+    for number, frame in enumerate(frames):
+        if number % 37 == 0:
+            part = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*part.copy()))), always)
+            part.define(definition(1))
+        told += part.apply(frame)
+    assert told == expected
+
+
+def test_a_copy_is_of_its_moment() -> None:
+    quality = judge(definition(1))
+    frames = busy()
+    reports(quality, frames[:100])
+    copy = quality.copy()
+    kept = pack(PartitionCopy(*copy))
+    reports(quality, frames[100:])
+    assert pack(PartitionCopy(*copy)) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "ticks"),
+    [
+        ("esh4-glbx-mdp3-20231225.mbo.dbn.zst", 60_067),
+        ("esu4-glbx-mdp3-20240701.mbp-1.dbn.zst", 0),
+        ("esm4-puts-glbx-mdp3-20240509.mbp-1.dbn.zst", 0),
+    ],
+)
+def test_real_ticks_are_healthy_however_they_are_framed(name: str, ticks: int, real_data: Path) -> None:
+    frames = list(replay_dbn(real_data / "databento" / name, classes="F"))
+    end = clock_frame({frames[0].kind: int(frames[-1].ts_event().max()) + 2 * 60 * MINUTE})
+    whole = reports(judge(), [*frames, end])
+    assert [report.findings for report in whole] == [()] * len(whole)
+    assert sum(report.ticks for report in whole) == ticks
+    assert reports(judge(), [*reframe(frames, random.Random(3)), end]) == whole
