@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.integration.saved.tape import DEADLINE_S, SavedTape
 from tests.unit.saved.chains import live_chain, write_answer, write_lines
+from tests.unit.saved.files import head, orders, write
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
@@ -23,6 +24,7 @@ from tapeline_saved.settings import SavedSettings
 from tapeline_saved.source import SavedSource
 
 LIVE, SAVED, DEAD = chain_topic("barchart"), chain_topic("saved"), "md.dead-letters.v1"
+TICKS = "md.ticks.saved.v1"
 
 
 @pytest.fixture
@@ -60,27 +62,34 @@ class ChainTopics:
         return found
 
 
-async def test_what_a_live_source_delivers_is_captured_and_replays_to_the_same_messages(
+async def test_what_is_captured_replays_to_the_same_messages_and_the_same_ticks(
     chains: ChainTopics, tmp_path: Path
 ) -> None:
     live = [live_chain(0), live_chain(1, strikes=(21_000, 21_010, 21_020))]
     await chains.publish(*live)
+    await chains.tape.replay(write(tmp_path / "day.dbn", head(), orders(9_001)))
+    frames, rows = len(chains.tape.frames()), chains.tape.rows()
     folder = tmp_path / "captured"
-    arguments = ("tapeline_cli", "capture", LIVE, "--output", str(folder), "--from-start", "--count", "2", "--json")
-    with chains.tape.command(*arguments) as command:
+    arguments = ("tapeline_cli", "capture", LIVE, TICKS, "--output", str(folder), "--from-start", "--json")
+    with chains.tape.command(*arguments, "--count", str(2 + frames)) as command:
         captured = command.end()
     assert captured.code == 0, captured
-    (report,) = captured.reports
-    (file,) = folder.iterdir()
-    assert report == {"topic": LIVE, "file": str(file), "chains": 2}
+    files = sorted(folder.iterdir())
+    assert captured.reports == [
+        {"topic": LIVE, "file": str(files[0]), "messages": 2},
+        {"topic": TICKS, "file": str(files[1]), "messages": frames},
+    ]
 
     write_answer(folder, name="bad_MC2M25.json")
     with chains.tape.command("tapeline_cli", "replay", str(folder), "--json") as command:
         replayed = command.end()
-    (report,) = replayed.reports
-    assert (replayed.code, report["topic"], report["chains"], report["dead_letters"]) == (1, SAVED, 2, 1)
+    assert replayed.code == 1, replayed
     assert "must tell when it was fetched" in replayed.stderr
     assert "Traceback" not in replayed.stderr
+    of_ticks, of_chains = replayed.reports
+    assert of_ticks["ticks"] == 9_001
+    assert (of_chains["topic"], of_chains["chains"], of_chains["dead_letters"]) == (SAVED, 2, 1)
+    assert chains.tape.rows() == rows * 2
     assert {key for key, _, _ in chains.messages(SAVED)} == {live[0].key}
     found = chains.saved()
     assert [encode_chain(chain) for chain in found] == [
@@ -108,13 +117,14 @@ async def test_a_watched_folder_brings_chains_as_they_come_and_sets_bad_files_as
     settings = SavedSettings.load(
         {}, dotenv=tmp_path / "no.env", overrides={"path": str(folder), "watch": True, "watch_s": 0.05, "settle_s": 0.2}
     )
-    runner = Runner(SavedSource(settings), settings, chains.tape.servers, Totals())
+    source = SavedSource(settings)
+    runner = Runner(source, settings, chains.tape.servers, Totals())
     running = asyncio.create_task(runner.run())
     try:
         async with asyncio.timeout(DEADLINE_S):
-            await until(running, lambda: len(chains.saved()) == len(chains.messages(DEAD)) == 1)
+            await until(running, lambda: source.chains.chains == source.chains.dead_letters == 1)
             write_answer(folder)
-            await until(running, lambda: len(chains.saved()) == 2)
+            await until(running, lambda: source.chains.chains == 2)
     finally:
         runner.stop()
         await running
