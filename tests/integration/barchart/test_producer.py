@@ -15,10 +15,17 @@ from tests.integration.barchart.steady_market import (
     THURSDAY,
     UNDERLYING,
     WEDNESDAY,
+    SteadyMarket,
+    chicago_ns,
     quote_of,
 )
 
 from tapeline.model.chains import Chain
+from tapeline_barchart.errors import KeyRefused
+from tapeline_barchart.kept import KeptChains
+from tapeline_simulator.barchart.on_demand import PREFIX
+from tapeline_simulator.barchart.settings import SiteSettings
+from tapeline_simulator.barchart.site import BarchartSite
 
 FAULTS = (
     # fault, its parameters, what the event says of it, whether the answer is a dead letter
@@ -164,9 +171,10 @@ async def test_a_site_that_says_for_how_long_it_wants_quiet_gets_it(
     ):
         await tape.until(lambda: bool(tape.chains), "a live chain")
         site.faults.start("http-error", status=429, retry_after=form, seconds=3)
-        await tape.until(lambda: any(r.status == 429 for r in site.requests), "the refusal")
-        count = len(tape.chains)
-        await tape.until(lambda: any(c.mode == "live" for c in tape.chains[count:]), "a live chain after the quiet")
+        await tape.until(
+            lambda: 429 in [r.status for r in site.requests] and site.requests[-1].status == 200,
+            "a call after the quiet",
+        )
     refused = next(index for index, request in enumerate(site.requests) if request.status == 429)
     refusal, after = list(site.requests)[refused : refused + 2]
     # A date has no fractions of a second.
@@ -224,3 +232,92 @@ async def test_no_list_means_no_guessed_series(tape: Tape, state: Path, tmp_path
     assert tape.failures()[0].stream == "barchart/NQ"
     assert "firewall" in tape.failures()[0].reason
     await asyncio.sleep(0)
+
+
+async def test_a_saved_answer_stands_in_where_nothing_newer_is_to_be_had_and_says_that_it_is_saved(
+    tape: Tape, state: Path, tmp_path: Path
+) -> None:
+    clock = ShiftedClock()
+    saved = tmp_path / "captures" / "20250610"
+    saved.mkdir(parents=True)
+    settings: dict[str, object] = {
+        "policy": "*=live, saved",
+        "saved_folder": tmp_path / "captures",
+        "saved_time_zone": "America/Chicago",
+    }
+    async with the_site(clock) as site, producing(tape, clock, tmp_path, site=site.url, **settings):
+        await tape.until(lambda: bool(tape.chains), "a live chain")
+        answer = KeptChains(state / "barchart" / "kept").get(WEDNESDAY)
+        assert answer is not None
+        (saved / f"barchart_api_{WEDNESDAY}_083000.json").write_bytes(answer.payload)
+        site.faults.start("empty-chain", times=0)
+        await tape.until(lambda: tape.changes()[-1] == ("barchart/live", "barchart/saved"), "the saved chain")
+        site.faults.clear()
+        await tape.until(lambda: tape.changes()[-1] == ("barchart/saved", "barchart/live"), "a live chain again")
+    (chain,) = [chain for chain in tape.chains if chain.mode != "live"]
+    assert (chain.mode, chain.fetched_at) == ("saved", chicago_ns(2025, 6, 10, 8, 30))
+    assert chain.age_s > 2_700, "it is of half an hour before, and fifteen minutes were late already"
+    assert_is_the_market(chain)
+    assert b"EmptyChain" in b"".join(tape.raw)
+
+
+KEY = "k-7e5a0c31-never-to-be-seen"
+
+
+async def test_the_licensed_way_asks_by_its_key_which_nobody_sees(
+    tape: Tape, state: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = ShiftedClock()
+    async with BarchartSite(
+        SteadyMarket(clock), settings=SiteSettings(keys=frozenset({KEY}), calls_per_minute=100_000), clock_ns=clock
+    ) as site:
+        settings: dict[str, object] = {
+            "authentication": "on-demand",
+            "on_demand": site.url + PREFIX,
+            "on_demand_key": KEY,
+            "ask_underlying": True,
+        }
+        async with producing(tape, clock, tmp_path, **settings):
+            await tape.until(lambda: bool(tape.chains), "a live chain")
+            site.faults.start("http-error", on="on-demand", status=500, times=0)
+            await tape.until(lambda: tape.changes()[-1] == ("barchart/live", "barchart/cache"), "the kept chain")
+        count = len(site.requests)
+        site.faults.clear()
+        # A key that is not accepted: what is kept goes on, and the key is tried once.
+        async with producing(tape, clock, tmp_path, **{**settings, "on_demand_key": KEY + "-wrong"}):
+            await tape.until(lambda: "does not accept the key" in tape.failures()[-1].reason, "the refusal")
+            failures = len(tape.failures())
+            await tape.until(lambda: len(tape.failures()) > failures + 2, "more failures")
+        assert [request.status for request in site.requests][count:] == [401]
+    for chain in tape.chains:
+        assert chain.complete is None, "the licensed API never says how many there are"
+        assert chain.contracts.strike.tolist() == [strike * 10**9 for _ in range(2) for strike in STRIKES]
+    assert tape.chains[0].underlying_price is not None
+    assert {chain.mode for chain in tape.chains} == {"live", "cache"}
+    said = capfd.readouterr()
+    assert KEY.encode() not in b"".join(tape.raw) + (said.out + said.err).encode()
+
+
+async def test_a_refused_key_with_nothing_kept_ends_the_producer_with_a_clear_error(
+    tape: Tape, state: Path, tmp_path: Path
+) -> None:
+    clock = ShiftedClock()
+    async with the_site(clock) as site:
+        with pytest.raises(KeyRefused, match="TAPELINE_BARCHART_ON_DEMAND_KEY"):
+            async with producing(
+                tape, clock, tmp_path, authentication="on-demand", on_demand=site.url + PREFIX, on_demand_key="wrong"
+            ):
+                await tape.until(lambda: bool(tape.failures()), "the failure")
+    assert [request.status for request in site.requests] == [401]
+    assert tape.chains == []
+
+
+async def test_headers_alone_are_enough_where_the_site_takes_them(tape: Tape, state: Path, tmp_path: Path) -> None:
+    clock = ShiftedClock()
+    async with (
+        BarchartSite(SteadyMarket(clock), settings=SiteSettings(auth="b"), clock_ns=clock) as site,
+        producing(tape, clock, tmp_path, site=site.url, authentication="headers", cache_s=60.0),
+    ):
+        await tape.until(lambda: bool(tape.chains), "a live chain")
+        assert [request.kind for request in site.requests] == ["page", "chain"]
+    assert_is_the_market(tape.chains[0])
