@@ -1,4 +1,4 @@
-"""`tapeline demo`: a synthetic market through Kafka and Faust to live pressure, on this machine."""
+"""`tapeline demo`: a synthetic market through Kafka and Faust to live pressure and option chains, on this machine."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ import orjson
 import typer
 from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Table
 
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.log import Log
 from tapeline.bus.topics import apply_topics, load_topics, remove_topics
 from tapeline.errors import Retryable
+from tapeline.model.chains import BEST_TOPIC
 from tapeline.model.events import FeedEvent, decode_event
 from tapeline_cli.board import Board
 from tapeline_cli.feed_log import FeedLog
+from tapeline_cli.flow_board import FlowBoard
+from tapeline_cli.ladder import Ladder, Wanted
 from tapeline_cli.local_broker import LocalBroker, any_free_port, state_folder
 from tapeline_cli.supervisor import Child, Supervisor, failure
 
@@ -34,13 +38,20 @@ _DATASET: Final = "TAPELINE.SIM"
 """No exchange's, so that nobody takes the ticks for real ones, and the market is open whenever the demo runs."""
 _KEY: Final = "db-simulated0simulated0simulated"
 """What the simulated gateway takes where it is given no key; it opens nothing else."""
-_FAULTS: Final[Mapping[str, dict[str, Any]]] = {"disconnect": {"name": "outage", "seconds": 3.0}}
+_FAULTS: Final[Mapping[str, dict[str, Any]]] = {
+    "disconnect": {"name": "outage", "seconds": 3.0},
+    # longer than a live chain may be old
+    "failover": {"name": "outage", "seconds": 30.0},
+}
+_STRIKES: Final = 4
+_FLOW_LINES: Final = 6
 _FAULT_AFTER_S: Final = 4.0
 _EVENT_LINES: Final = 8
 _READY_TIMEOUT_S: Final = 120.0
 _POLL_S: Final = 0.1
 _TABLE_EVERY_S: Final = 0.25
 _LINE_EVERY_S: Final = 2.0
+_PRINTED_WIDTH: Final = 160
 _MOST_LATENCIES: Final = 200_000
 
 
@@ -50,10 +61,13 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
     fault: Annotated[
-        str, typer.Option(envvar="FAULT", help="Let something go wrong after a while: disconnect.", show_default=False)
+        str,
+        typer.Option(
+            envvar="FAULT", help="Let something go wrong after a while: disconnect, failover.", show_default=False
+        ),
     ] = "",
 ) -> None:
-    """Show live pressure of a synthetic market on this machine, through a simulated Databento gateway."""
+    """Show live pressure, option chains and flow of a synthetic market, through simulated vendors on this machine."""
     if seconds is not None and seconds <= 0:
         raise typer.BadParameter("must be above 0", param_hint="DEMO_SECONDS")
     if fault and fault not in _FAULTS:
@@ -82,6 +96,9 @@ class Seen:
     """The newest of what happened to the feed."""
     untold: deque[str] = field(default_factory=deque)
     """What was not shown yet."""
+    board: Board = field(default_factory=Board)
+    ladder: Ladder = field(default_factory=lambda: Ladder(Wanted(), _STRIKES, time.time_ns))
+    flow: FlowBoard = field(default_factory=lambda: FlowBoard(Wanted(), _FLOW_LINES))
 
     def take(self, event: FeedEvent) -> None:
         """Take a feed event."""
@@ -89,6 +106,10 @@ class Seen:
         if line is not None:
             self.lines.append(line)
             self.untold.append(line)
+
+    def tables(self) -> list[Table]:
+        """Return pressure, the ladder of the next expiry, and its flow."""
+        return [self.board.table("bid/ask pressure"), self.ladder.table(), self.flow.table()]
 
     def summary(self) -> str:
         """Return ticks, rows and latency as text."""
@@ -123,7 +144,7 @@ async def _run(seconds: float | None, seed: int, fault: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    seen, board = Seen(), Board()
+    seen = Seen()
     async with Supervisor(state_folder() / "demo") as supervisor:
         health = f"http://127.0.0.1:{any_free_port()}"
         processor = await supervisor.start(
@@ -133,14 +154,14 @@ async def _run(seconds: float | None, seed: int, fault: str) -> None:
         )
         _say("starts the processor (the first start compiles its kernels)")
         await _ready(processor, health, stop)
-        watching = asyncio.create_task(asyncio.to_thread(_watch, stop, seen, board))
-        _say("starts the market, the gateway before it, and the producer")
+        watching = asyncio.create_task(asyncio.to_thread(_watch, stop, seen))
+        _say("starts the market, a Databento gateway and a Barchart site before it, and their producers")
         control = await _start_market(supervisor, seed, stop)
         ended = asyncio.create_task(supervisor.first_end())
         await _first_row(seen, stop, ended, watching)
         _say("the market is open; Ctrl-C ends it" if seconds is None else f"the market is open for {seconds:g} s")
         breaking = asyncio.create_task(_break(control, fault))
-        await _show(stop, ended, watching, board, seen, seconds)
+        await _show(stop, ended, watching, seen, seconds)
         breaking.cancel()
         stop.set()
         await watching
@@ -152,14 +173,15 @@ async def _run(seconds: float | None, seed: int, fault: str) -> None:
 
 
 async def _start_market(supervisor: Supervisor, seed: int, stop: asyncio.Event) -> str:
-    """Start the gateway and the producer; return the address of the gateway's control API."""
+    """Start the simulated vendors and their producers; return the address of the vendors' control API."""
     told = state_folder() / "demo" / "market.json"
     gateway = [sys.executable, "-m", "tapeline_cli", "simulate", "databento"]
+    ports = ["--port", "0", "--control-port", "0", "--barchart-port", "0"]
     report = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         market = await supervisor.start(
             "market",
-            [*gateway, "--port", "0", "--control-port", "0", "--dataset", _DATASET, "--seed", str(seed), "--json"],
+            [*gateway, *ports, "--dataset", _DATASET, "--seed", str(seed), "--json"],
             {},
             stdout=report,
         )
@@ -173,6 +195,15 @@ async def _start_market(supervisor: Supervisor, seed: int, stop: asyncio.Event) 
             raise Retryable(f"the market did not open within {_READY_TIMEOUT_S:g} s; see {market.log}")
         await asyncio.sleep(_POLL_S)
     addresses = orjson.loads(line)
+    await supervisor.start(
+        "barchart",
+        [sys.executable, "-m", "tapeline_barchart"],
+        {
+            "TAPELINE_BARCHART_SITE": addresses["barchart_url"],
+            "TAPELINE_BARCHART_DATASET": _DATASET,
+            "TAPELINE_BARCHART_HEALTH_PORT": "0",
+        },
+    )
     await supervisor.start(
         "producer",
         [sys.executable, "-m", "tapeline_databento"],
@@ -225,14 +256,13 @@ async def _show(
     stop: asyncio.Event,
     ended: asyncio.Task[Child],
     watching: asyncio.Task[None],
-    board: Board,
     seen: Seen,
     seconds: float | None,
 ) -> None:
     deadline_s = None if seconds is None else time.monotonic() + seconds
     console = Console()
     every_s = _TABLE_EVERY_S if console.is_terminal else _LINE_EVERY_S
-    async with _display(console, board, seen) as refresh:
+    async with _display(console, seen) as refresh:
         while not stop.is_set() and not ended.done() and not watching.done():
             left_s = every_s if deadline_s is None else min(every_s, deadline_s - time.monotonic())
             if left_s <= 0:
@@ -244,12 +274,13 @@ async def _show(
 
 
 @asynccontextmanager
-async def _display(console: Console, board: Board, seen: Seen) -> AsyncIterator[Callable[[], None]]:
+async def _display(console: Console, seen: Seen) -> AsyncIterator[Callable[[], None]]:
     if not console.is_terminal:
         yield lambda: _tell(seen)
+        Console(width=_PRINTED_WIDTH).print(*seen.tables(), sep="\n")
         return
-    with Live(console=console, auto_refresh=False) as live:
-        yield lambda: live.update(Group(board.table("bid/ask pressure"), "\n".join(seen.lines)), refresh=True)
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda: live.update(Group(*seen.tables(), "\n".join(seen.lines)), refresh=True)
 
 
 def _tell(seen: Seen) -> None:
@@ -258,26 +289,51 @@ def _tell(seen: Seen) -> None:
     _say(seen.summary())
 
 
-def _watch(stop: asyncio.Event, seen: Seen, board: Board) -> None:
-    rows, events = namespaced("md.pressure.v1"), namespaced("md.feed-events.v1")
+def _watch(stop: asyncio.Event, seen: Seen) -> None:
     with Log(bootstrap_servers(), "tapeline-demo") as log:
-        places = [(topic, partition) for topic in (rows, events) for partition in range(log.partitions(topic))]
+        places = [
+            (topic, partition) for topic in map(namespaced, _WATCHED) for partition in range(log.partitions(topic))
+        ]
         log.assign({place: log.bounds(*place)[1] for place in places})
+        takes = {namespaced(topic): take for topic, take in _WATCHED.items()}
         while not stop.is_set():
             for message in log.fetch(0.1):
-                if message.error() is not None:
-                    continue
-                if message.topic() == events:
-                    seen.take(decode_event(message.value() or b""))
-                    continue
-                now_ns = time.time_ns()
-                document = orjson.loads(message.value() or b"")
-                for row in document["rows"]:
-                    board.update(document["source"], document["stream"], row)
-                seen.rows += len(document["rows"])
-                opened = dict(message.headers() or ()).get("opened")
-                if opened and len(seen.latencies_ms) < _MOST_LATENCIES:
-                    seen.latencies_ms.append((now_ns - int(opened)) / 1e6)
+                if message.error() is None:
+                    take = takes[message.topic() or ""]
+                    take(seen, message.value() or b"", dict(message.headers() or ()))
+
+
+def _take_event(seen: Seen, value: bytes, _headers: Mapping[str, Any]) -> None:
+    seen.take(decode_event(value))
+
+
+def _take_pressure(seen: Seen, value: bytes, headers: Mapping[str, Any]) -> None:
+    now_ns = time.time_ns()
+    document = orjson.loads(value)
+    for row in document["rows"]:
+        seen.board.update(document["source"], document["stream"], row)
+    seen.rows += len(document["rows"])
+    opened = headers.get("opened")
+    if opened and len(seen.latencies_ms) < _MOST_LATENCIES:
+        seen.latencies_ms.append((now_ns - int(opened)) / 1e6)
+
+
+def _take_chain(seen: Seen, value: bytes, _headers: Mapping[str, Any]) -> None:
+    seen.ladder.update(orjson.loads(value))
+
+
+def _take_flow(seen: Seen, value: bytes, _headers: Mapping[str, Any]) -> None:
+    document = orjson.loads(value)
+    for row in document["rows"]:
+        seen.flow.update(document | row)
+
+
+_WATCHED: Final = {
+    "md.feed-events.v1": _take_event,
+    "md.pressure.v1": _take_pressure,
+    BEST_TOPIC: _take_chain,
+    "md.option-flow.v1": _take_flow,
+}
 
 
 def _say(text: str) -> None:

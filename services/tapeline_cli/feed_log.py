@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Final
 
 from tapeline.model.events import FeedEvent
+
+NO_SOURCE: Final = "none"
+"""What a chain that has just appeared came from."""
 
 
 class FeedLog:
@@ -35,8 +39,12 @@ class FeedLog:
 
     def _told(self, event: FeedEvent) -> str | None:
         if event.type == "heartbeat":
-            self.ticks += event.ticks or 0
+            self.ticks += 0 if event.kind == "chain" else event.ticks or 0
             return None
+        if event.type == "source_changed":
+            return None if event.was == NO_SOURCE else f"{event.stream}: {event.was} → {event.now}: {event.reason}"
+        if event.type == "fetch_failed":
+            return f"{event.source} {event.stream}: {event.reason}"
         if event.type in ("gap_opened", "gap_closed") and event.gap is not None:
             state = event.type.removeprefix("gap_")
             self.gaps[state] += 1

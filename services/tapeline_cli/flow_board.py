@@ -13,8 +13,7 @@ from tapeline_cli.ladder import Wanted, chicago
 
 Row = Mapping[str, Any]
 
-_MOST_ROWS: Final = 60
-_MOST_STRIKES: Final = 3
+_MOST_STRIKES: Final = 2
 _HEADINGS: Final = (
     "expiry",
     "kind",
@@ -22,8 +21,8 @@ _HEADINGS: Final = (
     "at",
     "calls +/−",
     "puts +/−",
-    "premium calls",
-    "premium puts",
+    "call premium",
+    "put premium",
     "delta flow",
     "vega flow",
     "most traded",
@@ -33,10 +32,14 @@ _LEFT: Final = ("expiry", "kind", "most traded", "state")
 
 
 class FlowBoard:
-    """Keeps the newest row per stream, kind, expiry and window; a revision replaces what it revises."""
+    """Keeps the newest row per stream, kind, expiry and window; a revision replaces what it revises.
 
-    def __init__(self, wanted: Wanted) -> None:
+    `most_rows` are shown.
+    """
+
+    def __init__(self, wanted: Wanted, most_rows: int = 60) -> None:
         self._wanted = wanted
+        self._most_rows = most_rows
         self._rows: dict[tuple[int, str, str, str, str, int], Row] = {}
 
     def update(self, row: Row) -> None:
@@ -52,16 +55,16 @@ class FlowBoard:
         """Return the table: one line per expiry, kind and window, the next expiry first."""
         table = Table(title="option flow", expand=False)
         for heading in _HEADINGS:
-            table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=True)
+            table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=heading == "expiry")
         keys = sorted(self._rows)
         previous = ""
-        for key in keys[:_MOST_ROWS]:
+        for key in keys[: self._most_rows]:
             row = self._rows[key]
-            name = f"{row['underlying']} {chicago(row['expiry']):%a %d %b %H:%M}"
+            name = f"{row['underlying']} {chicago(row['expiry']):%d %b %H:%M}"
             table.add_row("" if name == previous else name, *_cells(row))
             previous = name
-        if len(keys) > _MOST_ROWS:
-            table.caption = f"{len(keys) - _MOST_ROWS} more lines are not shown; choose with --expiry"
+        if len(keys) > self._most_rows:
+            table.caption = f"{len(keys) - self._most_rows} more lines are not shown; choose with --expiry"
         return table
 
 

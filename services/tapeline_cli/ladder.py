@@ -156,6 +156,7 @@ def _caption(chain: Document, others: list[str]) -> str:
             f"{each['source']} {each['mode']}: {each['remark']}"
             for each in selection["candidates"]
             if (each["source"], each["mode"]) != (chain["source"], chain["mode"])
+            and each["remark"] != selection["reason"]
         ]
     if others:
         said.append(f"also: {', '.join(others)} (choose with --expiry)")

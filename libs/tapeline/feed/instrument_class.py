@@ -7,6 +7,8 @@ from typing import Final
 
 UNKNOWN_CLASS: Final = "?"
 
+_WITH_GLOBEX_SYMBOLS: Final = ("GLBX.MDP3", "TAPELINE.SIM")
+"""The simulated market calls its instruments as the exchange does."""
 # Raw symbols of CME Globex as Databento writes them.
 _FORMS_BY_CLASS: Final = (
     ("T", re.compile(r"UD:.*")),
@@ -19,7 +21,7 @@ _FORMS_BY_CLASS: Final = (
 
 def instrument_class(dataset: str, symbol: str) -> str:
     """Return the DBN instrument class that the form of a raw symbol tells, `?` where it tells none."""
-    if dataset == "GLBX.MDP3":
+    if dataset in _WITH_GLOBEX_SYMBOLS:
         for letter, form in _FORMS_BY_CLASS:
             if form.fullmatch(symbol):
                 return letter

@@ -25,6 +25,7 @@ from tapeline.feed.instrument_class import instrument_class
 )
 def test_the_form_of_a_cme_symbol_tells_its_class(symbol: str, letter: str) -> None:
     assert instrument_class("GLBX.MDP3", symbol) == letter
+    assert instrument_class("TAPELINE.SIM", symbol) == letter
 
 
 def test_forms_of_other_markets_tell_nothing() -> None:
