@@ -91,6 +91,10 @@ async def test_every_series_of_the_page_parses_to_what_the_venue_shows() -> None
                 body = await response.read()
             on_demand = parse_on_demand(body, listed.series, **moment)  # type: ignore[arg-type]
             assert_shows(on_demand, rows, ("bid", "ask", "last"))
+        async with session.get(
+            site.url + "/ondemand/getFuturesOptions.json", params={"root": "NQ", "apikey": "key"}
+        ) as few:
+            assert len(orjson.loads(await few.read())["results"]) == 20
 
 
 @contextlib.contextmanager
