@@ -11,7 +11,8 @@ from tapeline_saved.source import SavedSource
 def main() -> int:
     """Run until the files are replayed or a signal comes; return the exit code."""
     return service.main(
-        SavedSource, "Put saved DBN files on the tape: writes md.ticks.saved.v1, until they are replayed."
+        SavedSource,
+        "Put saved files on the tape: writes md.ticks.saved.v1 and md.chains.saved.v1, until they are replayed.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from tapeline.model.frames import Origin
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import DEAD_LETTERS
 from tapeline_saved.chain_files import SOURCE, Fault, SavedChain, find_chain_files, read_chains
+from tapeline_saved.progress import OnProgress
 from tapeline_saved.settings import SavedSettings
 from tapeline_saved.watching import FolderWatch
 
@@ -28,7 +29,6 @@ DEAD_LETTER_TOPIC: Final = "md.dead-letters.v1"
 _MOST_DEAD_BYTES: Final = 900_000
 """Of a dead letter; the file itself stays where it is."""
 
-OnProgress = Callable[[str, int], None]
 
 log = get_logger("saved.chains")
 

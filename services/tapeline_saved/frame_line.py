@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from pathlib import Path
@@ -16,9 +16,8 @@ from tapeline.feed.source import Item, Pair
 from tapeline.model.frames import Origin
 from tapeline_saved.frame_files import find_frame_files, read_frames, streams_of, ticks_of
 from tapeline_saved.pacing import TickPace, received
+from tapeline_saved.progress import OnProgress
 from tapeline_saved.settings import SavedSettings
-
-OnProgress = Callable[[str, int], None]
 
 
 class FrameLine:

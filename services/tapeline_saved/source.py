@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from pathlib import Path
@@ -23,13 +23,8 @@ from tapeline_saved.frame_files import find_frame_files
 from tapeline_saved.frame_line import FrameLine
 from tapeline_saved.normalize import Normalizer, stream_name
 from tapeline_saved.pacing import TickPace, received
+from tapeline_saved.progress import OnProgress, ignore_progress
 from tapeline_saved.settings import SavedSettings
-
-OnProgress = Callable[[str, int], None]
-
-
-def ignore_progress(name: str, bytes_read: int) -> None:
-    """Take no notice of the progress."""
 
 
 class SavedSource:
