@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tapeline.model.columns import INT64_MAX, INT64_MIN
+from tapeline.model.columns import INT64_MAX
 from tapeline.model.windows import CLOSE_AFTER_NS
 from tapeline.orderflow.recent_chains import Sensitivity
 
@@ -138,7 +138,6 @@ class ExpiryWindows:
     lengths_ns: Sequence[int]
     open: list[FlowSums | None] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
-    latest: int = INT64_MIN
 
     def __post_init__(self) -> None:
         if not self.open:
@@ -175,24 +174,19 @@ class ExpiryWindows:
         for level, length in enumerate(self.lengths_ns):
             sums = self.open[level]
             start = ts // length * length
-            if sums is None:
-                is_late = start + length <= self.latest or start + length + CLOSE_AFTER_NS <= watermark
-            else:
-                is_late = ts < sums.start
+            is_late = start + length + CLOSE_AFTER_NS <= watermark if sums is None else ts < sums.start
             if is_late:
                 self.late[level] += 1
             else:
                 if sums is None:
                     sums = self.open[level] = FlowSums(start, touched(start, start + length))
                 yield sums
-        self.latest = max(self.latest, ts)
 
     def document(self) -> dict[str, Any]:
         """Return the windows as they are packed."""
         return {
             "open": [None if sums is None else sums.document() for sums in self.open],
             "late": self.late,
-            "latest": self.latest,
         }
 
     def _close(self, level: int, sums: FlowSums) -> ClosedWindow:
@@ -204,4 +198,4 @@ class ExpiryWindows:
     def of(document: dict[str, Any], lengths_ns: Sequence[int]) -> ExpiryWindows:
         """Return the windows that were packed."""
         open_ = [None if sums is None else FlowSums.of(sums) for sums in document["open"]]
-        return ExpiryWindows(lengths_ns, open_, document["late"], document["latest"])
+        return ExpiryWindows(lengths_ns, open_, document["late"])

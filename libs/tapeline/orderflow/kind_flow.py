@@ -87,7 +87,7 @@ class KindFlow:
     def lose_until(self, ts: int) -> None:
         """Take note that records before `ts`, that of the first one that is there again, are missing."""
         self.lost_until = max(self.lost_until, ts + 1)
-        self._touch(INT64_MIN, ts + 1, (EVERY_SYMBOL,))
+        self._touch(INT64_MIN, self.lost_until, (EVERY_SYMBOL,))
 
     def gap(self, gap: Gap) -> None:
         """Take a gap; one that is known only changes its bounds."""

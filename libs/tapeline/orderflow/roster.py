@@ -83,7 +83,7 @@ class Roster:
                 if expiry is not None and (source, expiry) not in known:
                     known.add((source, expiry))
                     self.chains.append(LiveChain(source, expiry))
-                    self.changed = np.append(self.changed[:-1], [True, False])
+                    self.changed = np.append(self.changed, False)
                     self._place(len(self.chains) - 1)
             self._find_unplaced(scope)
         self._has_new = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_there_is_no_chain_before_a_quote_and_none_after_the_expiry() -> None:
     made.apply(statistics([(T0, 0, INTEREST, None, 1, SUNDAY_NS, 1)]))
     assert made.due(T0, {}) == []
     made.apply(quotes([(THURSDAY - S, "A", 0, E9, 1, 2 * E9, 1)]))
-    assert len(made.due(THURSDAY - 1, {})) == 1
+    assert len(made.due(THURSDAY - S, {})) == 1
     made.apply(quotes([(THURSDAY - 1, "A", 0, E9, 1, 2 * E9, 1)], frame=1))
     assert made.due(THURSDAY, {}) == []
     old = assembler()
@@ -236,6 +237,16 @@ def test_spreads_futures_and_what_was_deleted_are_left_out() -> None:
     assert (chain.expected, chain.complete) == (3, True)
     made.contracts.define(option(C25100, update_action="D", ts_recv=T0 + 1))
     assert chain_of(made, now=T0 + 2 * S).contracts.vendor_symbols == (C25000, P25000)
+    made.apply(quotes([row], [C25100], frame=1))
+    assert made.due(T0 + 4 * S, {}) == [], "it is no more"
+    chain = chain_of(made, quotes([row], [P25000], frame=2), now=T0 + 4 * S)
+    assert (chain.expected, chain.complete) == (2, True)
+
+
+def test_an_option_that_a_member_has_defined_is_left_out() -> None:
+    made = assembler(option(C25000), option(P25000, user_defined=True))
+    rows = [(T0, "A", i, E9, 1, 2 * E9, 1) for i in range(2)]
+    assert chain_of(made, quotes(rows, [C25000, P25000])).contracts.vendor_symbols == (C25000,)
 
 
 def test_a_contract_with_ticks_and_without_a_definition_makes_its_series_incomplete() -> None:
@@ -268,11 +279,12 @@ def test_a_corrected_definition_moves_a_contract_with_its_quote() -> None:
 def test_a_day_rolls_over_and_its_ids_are_used_again() -> None:
     """On Tuesday, Monday's id of a call is that of a put; names tell them apart. A chain that has expired is gone."""
     over = option("Q4CX6 C25000", expiry=T0 + 3_600 * S)
-    made = assembler(option(C25000), over)
+    made = assembler(over, option(C25000))
     row = (T0, "A", 0, 100 * E9, 3, 102 * E9, 4)
-    made.apply(quotes([row], [C25000]))
-    made.apply(quotes([row], [over.raw_symbol], frame=1))
-    assert len(made.due(T0, {})) == 2
+    made.apply(quotes([row], [over.raw_symbol]))
+    assert len(made.due(T0, {})) == 1
+    made.apply(quotes([row], [C25000], frame=1))
+    assert len(made.due(T0, {})) == 1
     tuesday = "2026-11-24"
     swapped = option(P25000, trading_day=tuesday, instrument_id=option(C25000).instrument_id)
     made.contracts.define(swapped)
@@ -283,6 +295,35 @@ def test_a_day_rolls_over_and_its_ids_are_used_again() -> None:
     assert cells(chain, C25000, "bid", "quote_at") == (100 * E9, T0)
     assert cells(chain, P25000, "bid", "quote_at") == (60 * E9, next_day)
     assert chain.as_of == next_day
+    assert made.copy().arrays[0].shape[1] == 2, "the expired contract is forgotten"
+    later = quotes([(next_day + S, "A", 0, 61 * E9, 1, 62 * E9, 1)], [C25000], frame=3, trading_day=tuesday)
+    assert cells(chain_of(made, later, now=next_day + S), C25000, "bid") == (61 * E9,)
+
+
+def test_a_chain_goes_on_after_another_has_expired() -> None:
+    over = option("Q4CX6 C25000", expiry=T0 + 3_600 * S)
+    made = assembler(over, option(C25000))
+    for i, symbol in enumerate((over.raw_symbol, C25000)):
+        made.apply(quotes([(T0, "A", 0, E9, 1, 2 * E9, 1)], [symbol], frame=i))
+        made.due(T0, {})
+    next_day = T0 + 86_400 * S
+    for i in range(2):
+        now = next_day + i * S
+        row = (now, "A", 0, 7 * E9 + i, 1, 8 * E9, 1)
+        chain = chain_of(made, quotes([row], [C25000], frame=2 + i, trading_day="2026-11-24"), now=now)
+        assert cells(chain, C25000, "bid") == (7 * E9 + i,)
+
+
+def test_contracts_without_a_definition_are_kept_for_a_day() -> None:
+    made = assembler(option(C25000))
+    rows = [(T0, "A", 0, E9, 1, 2 * E9, 1), (T0 + 43_200 * S, "A", 1, E9, 1, 2 * E9, 1)]
+    made.apply(quotes(rows, ["Q9DX6 C1", "Q9DX6 C2"]))
+    made.apply(quotes([(T0 + 86_400 * S, "A", 0, E9, 1, 2 * E9, 1)], [C25000], frame=1, trading_day="2026-11-24"))
+    made.contracts.define(option("Q9DX6 C1"))
+    made.contracts.define(option("Q9DX6 C2"))
+    (chain,) = made.due(T0 + 86_400 * S, {})
+    assert cells(chain, "Q9DX6 C1", "bid") == (ABSENT,)
+    assert cells(chain, "Q9DX6 C2", "bid") == (E9,)
 
 
 def test_old_contracts_are_forgotten() -> None:
@@ -302,6 +343,7 @@ BOTH = quotes([(T0, "A", 0, E9, 1, 2 * E9, 1), (T0, "A", 1, E9, 1, 2 * E9, 1)])
 
 def test_a_gap_is_told_at_once_and_quotes_are_doubted_until_they_come_again() -> None:
     made = assembler()
+    made.apply(statistics([(T0, 2, INTEREST, None, 1, SUNDAY_NS, 1)]))
     assert chain_of(made, BOTH).flags == ()
     gap = {"kinds": ("l1",), **HEAD}
     chain = chain_of(made, gap_frame("open", **gap), now=T0 + 2 * S)
@@ -314,6 +356,16 @@ def test_a_gap_is_told_at_once_and_quotes_are_doubted_until_they_come_again() ->
     assert stale(chain_of(made, anew, now=T0 + 4 * S)) == [C25000]
     snapshot = quotes([(T0, "A", 0, E9, 1, 2 * E9, 1, "N", 0, 0, 32)], session="s2", frame=1)
     assert stale(chain_of(made, snapshot, now=T0 + 5 * S)) == []
+
+
+def test_only_so_many_gaps_are_remembered() -> None:
+    made = assembler()
+    for i in range(70):
+        for state in ("open", "bounded"):
+            made.apply(gap_frame(state, kinds=("l1",), gap_id=f"g{i}", **HEAD))
+    made.apply(gap_frame("open", kinds=("l1",), gap_id="g70", **HEAD))
+    (stream,) = json.loads(made.copy().header)["streams"]
+    assert list(stream["gaps"]) == [f"g{i}" for i in range(6, 71)]
 
 
 def test_a_gap_of_some_symbols_and_of_other_kinds() -> None:
@@ -337,8 +389,9 @@ def test_a_gap_of_some_symbols_and_of_other_kinds() -> None:
         ({"session": "s2", "resumes": ("s1", 0)}, False),
         ({"session": "s2", "resumes": ("s1", 1)}, True),
         ({"session": "s2"}, True),
+        ({"frame": 2, "origin": "saved"}, True),
     ],
-    ids=["next", "a frame is missing", "resumed", "resumed after a loss", "begun anew"],
+    ids=["next", "a frame is missing", "resumed", "resumed after a loss", "begun anew", "missing in a file"],
 )
 def test_quotes_are_doubted_where_records_were_lost(header: dict[str, Any], doubted: bool) -> None:
     made = assembler()

@@ -34,6 +34,7 @@ from tapeline.model.instruments import Instrument
 from tapeline.ops.resources import resource
 from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.option_flow import OptionFlow
+from tapeline.orderflow.partition import MESSAGE_BYTES
 
 MS = 1_000_000
 GREEKS = {C25000: (0.55, 3.5), P25000: (-0.45, 3.5), C25100: (0.5, 3.25), P25100: (-0.5, 3.25)}
@@ -59,6 +60,11 @@ def rows_of(flow: OptionFlow, frames: Iterable[TickFrame], window_ms: int | None
             head = {name: document[name] for name in ("source", "stream", "kind", "underlying", "expiry")}
             rows += [{**head, **row} for row in document["rows"] if window_ms in (None, row["window_ms"])]
     return rows
+
+
+def packed(flow: OptionFlow) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads(flow.copy().header)
+    return header
 
 
 def clock(ts: int, kind: str = "trade") -> TickFrame:
@@ -122,6 +128,11 @@ def test_quotes_raise_the_watermark_row_by_row() -> None:
     ]
 
 
+def test_a_trade_before_the_latest_ones_window_is_late_at_once() -> None:
+    rows = rows_of(OptionFlow(book()), [prints([(T0 + S, 0, "B", E9, 1), (T0 + S - 1, 0, "B", E9, 2)]), clock(END)])
+    assert [(row["call_buy_volume"], row["late_count"]) for row in rows] == [(1, 1), (3, 0), (3, 0)]
+
+
 def test_snapshots_raise_no_watermark_and_are_no_trades() -> None:
     flow = OptionFlow(book())
     snapshot = (T0 + 90 * S, "T", 0, E9, 1, 2 * E9, 1, "B", E9, 9, 32)
@@ -151,6 +162,7 @@ def test_only_trades_count_and_only_those_of_options() -> None:
     nothing = (T0, "T", 0, E9, 1, 2 * E9, 1, "B", E9, None)
     flow = OptionFlow(book())
     assert rows_of(flow, [quotes([quote, fill, future, nothing], [C25000, "NQZ6"]), clock(END, "l1")]) == []
+    assert packed(flow)["waiting"] == [], "a future's definition is not waited for"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +190,24 @@ def test_the_last_of_several_chains_counts_whatever_the_order_in_which_they_come
     rows = rows_of(flow, [prints(trades), clock(END)], 1_000)
     assert [row["delta_flow"] for row in rows] == [0.1, -0.2, 0.3]
     assert [row["chain_as_of"] for row in rows] == [str(T0 + seconds * S) for seconds in (1, 2, 3)]
+
+
+def test_a_row_names_the_newest_chain_that_its_trades_were_valued_by() -> None:
+    flow = OptionFlow(book())
+    for seconds in (1, 2):
+        flow.take_chain(valued_chain(T0 + seconds * S, GREEKS, price=seconds * E9))
+    rows = rows_of(flow, [prints([(T0 + 3 * S, 0, "B", E9, 1), (T0 + 2 * S - 1, 0, "B", E9, 1)]), clock(END)], 10_000)
+    assert [(row["chain_as_of"], row["underlying_price"]) for row in rows] == [(str(T0 + 2 * S), 2)]
+
+
+def test_few_chains_are_kept_and_one_of_the_same_moment_replaces_another() -> None:
+    flow = OptionFlow(book())
+    for number in range(9):
+        flow.take_chain(valued_chain(T0 + number, {C25000: (number / 10, 1.0)}))
+    flow.take_chain(valued_chain(T0 + 8, {C25000: (-1.0, 1.0)}))
+    trades = [(T0, 0, "B", E9, 5), (T0 + 1, 0, "B", E9, 1), (T0 + 8, 0, "B", E9, 1)]
+    (row,) = rows_of(flow, [prints(trades), clock(END)], 1_000)
+    assert (row["delta_missing_volume"], row["delta_flow"]) == (5, pytest.approx(0.1 - 1.0))
 
 
 def test_no_greek_is_made_up() -> None:
@@ -259,6 +289,29 @@ def test_a_gap_makes_the_windows_that_it_touches_null() -> None:
     assert rows[1]["strikes"] is None
 
 
+def test_what_lies_before_a_gap_or_after_it_is_whole() -> None:
+    gap = {"kinds": ("trade",), "ts_event_from": T0 + 1_500 * MS, **HEAD}
+    told_again = [
+        gap_frame("open", **gap),
+        gap_frame("bounded", ts_event_to=T0 + 1_600 * MS, **gap),
+        gap_frame("open", **gap),
+    ]
+    trades = prints([(T0 + 100 * MS, 0, "B", E9, 1), (T0 + 2 * S, 0, "B", E9, 1)])
+    rows = rows_of(OptionFlow(book()), [*told_again, trades, clock(END)], 1_000)
+    assert [row["reasons"] for row in rows] == [[], []]
+
+
+def test_a_gap_whose_end_is_not_told_ends_with_the_next_record() -> None:
+    gap = {"kinds": ("trade",), "ts_event_from": T0 - S, **HEAD}
+    frames = [
+        gap_frame("open", **gap),
+        gap_frame("bounded", **gap),
+        prints([(T0 + S, 1, "B", E9, 1), (T0 + 2 * S, 0, "B", E9, 1)]),
+        clock(END),
+    ]
+    assert [row["reasons"] for row in rows_of(OptionFlow(book()), frames, 1_000)] == [["gap"], []]
+
+
 def test_a_gap_of_other_symbols_or_kinds_touches_nothing() -> None:
     flow = OptionFlow(book(option("Q4EX6 C25000", expiry=FRIDAY)))
     gaps = [
@@ -292,6 +345,46 @@ def test_a_session_that_begins_anew_closes_what_is_open() -> None:
     ]
     rows = rows_of(flow, [clock(END)])
     assert [(row["call_buy_volume"], row["late_count"], row["reasons"]) for row in rows] == [(2, 0, [])] * 3
+
+
+def test_a_new_session_whose_first_frames_are_missing_begins_with_a_gap() -> None:
+    trades = prints([(T0 + S, 0, "B", E9, 1), (T0 + 2 * S, 0, "B", E9, 1)], session="s2", frame=1)
+    rows = rows_of(OptionFlow(book()), [prints([(T0, 0, "B", E9, 1)]), trades, clock(END)], 1_000)
+    assert [row["reasons"] for row in rows] == [["gap"], ["gap"], []]
+
+
+def test_trades_that_wait_are_given_up_with_their_session() -> None:
+    contracts = ContractBook()
+    flow = OptionFlow(contracts)
+    rows_of(flow, [prints([(T0, 0, "B", E9, 1)]), prints([(T0, 1, "B", E9, 2)], session="s2")])
+    contracts.define(option(C25000))
+    contracts.define(option(P25000))
+    (row,) = rows_of(flow, [clock(END)], 1_000)
+    assert (row["call_buy_volume"], row["put_buy_volume"], flow.trades_undefined) == (0, 2, 1)
+
+
+def test_only_so_many_trades_wait_and_only_so_many_gaps_are_remembered() -> None:
+    flow = OptionFlow(ContractBook())
+    flow.apply(prints([(T0 + i, 0, "B", E9, 1) for i in range(10_003)]))
+    assert (len(packed(flow)["waiting"]), flow.trades_undefined) == (10_000, 3)
+    for i in range(70):
+        gap = {"kinds": ("trade",), "gap_id": f"g{i}", "ts_event_from": T0 + i, **HEAD}
+        flow.apply(gap_frame("open", **gap))
+        flow.apply(gap_frame("bounded", ts_event_to=T0 + i + 1, **gap))
+    missing = packed(flow)["flows"][0][-1]["missing"]
+    assert [gap[0] for gap in missing] == [f"g{i}" for i in range(6, 70)]
+
+
+def test_messages_are_cut_before_they_grow_too_long() -> None:
+    flow = OptionFlow(book())
+    trades = [(T0 + i * S, 0, "B", E9, i + 1) for i in range(1_800)]
+    messages = flow.apply(prints(trades))
+    assert len(messages) == 3
+    assert all(len(message.value) <= MESSAGE_BYTES for message in messages)
+    assert len(messages[0].value) > MESSAGE_BYTES - 1_000
+    rows = [row for message in messages for row in json.loads(message.value)["rows"] if row["window_ms"] == 1_000]
+    assert [row["call_buy_volume"] for row in rows] == list(range(1, 1_800))
+    assert sum(message.rows for message in messages) == 1_799 + 179 + 29
 
 
 def test_a_session_that_resumes_goes_on_and_repeated_frames_count_once() -> None:
