@@ -86,9 +86,8 @@ class CallLimit:
         await asyncio.to_thread(self._write, cause, quiet)
 
     async def all_is_well(self) -> None:
-        """Forget why the host was left alone: a call went well."""
-        if await asyncio.to_thread(self._read):
-            await asyncio.to_thread(self._write, None, None)
+        """Forget why the host was left alone: a call went well. What is still to be kept to, another process knows."""
+        await asyncio.to_thread(self._forget)
 
     def _try(self) -> float:
         """Return 0 where a call passed, else for how long (s) to wait."""
@@ -114,13 +113,14 @@ class CallLimit:
         with self._open() as database:
             return _quiets(database)
 
-    def _write(self, cause: Cause | None, quiet: Quiet | None) -> None:
+    def _write(self, cause: Cause, quiet: Quiet) -> None:
+        row = (cause, quiet.until_ns, quiet.strikes, quiet.reason)
         with self._open() as database:
-            if quiet is None:
-                database.execute("DELETE FROM quiet")
-            else:
-                row = (cause, quiet.until_ns, quiet.strikes, quiet.reason)
-                database.execute("INSERT OR REPLACE INTO quiet VALUES (?, ?, ?, ?)", row)
+            database.execute("INSERT OR REPLACE INTO quiet VALUES (?, ?, ?, ?)", row)
+
+    def _forget(self) -> None:
+        with self._open() as database:
+            database.execute("DELETE FROM quiet WHERE until_ns <= ?", (self._clock_ns(),))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

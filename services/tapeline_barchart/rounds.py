@@ -11,12 +11,15 @@ from tapeline.errors import BadData, Refused
 from tapeline.feed.barchart.page import ListedSeries
 from tapeline.feed.calendar import Calendar
 from tapeline.feed.source import Item, Standing
+from tapeline.model.chains import chain_topic
+from tapeline.ops import metrics
 from tapeline.ops.logs import get_logger
 from tapeline_barchart.errors import FetchFailed, HeldOff, captures_of
 from tapeline_barchart.following import Follow, followed, unlisted
 from tapeline_barchart.hybrid import Policies
 from tapeline_barchart.kept import KeptChains, KeptList
 from tapeline_barchart.messages import NOTHING, Beats, Events, chain_message, dead_letter
+from tapeline_barchart.normalize import SOURCE
 from tapeline_barchart.polling import Intervals
 from tapeline_barchart.sourcing import WITHIN_VALIDITY, Sourced, Sourcing
 from tapeline_barchart.vendor import Vendor
@@ -174,7 +177,7 @@ class Rounds:
         name = listed.series.vendor_series
         sourced = await self._sourcing.get(listed, self._plan.policies.of(product.name, name))
         for letter in sourced.letters:
-            await put(dead_letter(name, letter.payload, letter.error))
+            await self._set_aside(name, letter.payload, letter.error, put)
         if sourced.live_error is not None:
             await self._tell_failure(product, name, "; ".join(sourced.failures), sourced.live_error, put)
         elif sourced.was_asked:
@@ -205,12 +208,17 @@ class Rounds:
         try:
             message = chain_message(chain)
         except BadData as error:
-            await put(dead_letter(name, sourced.payload, error))
+            await self._set_aside(name, sourced.payload, error, put)
             return
         await put(message)
+        metrics.CHAINS.labels(SOURCE, chain.mode).inc()
         product.beats.note(chain)
         state.fetched_at = chain.fetched_at
         await self._change(name, state, chain.mode, sourced.reason, put)
+
+    async def _set_aside(self, name: str, payload: bytes, error: BadData, put: Put) -> None:
+        metrics.DEAD_LETTERS.labels(chain_topic(SOURCE)).inc()
+        await put(dead_letter(name, payload, error))
 
     async def _change(self, name: str, state: _Followed, mode: str, reason: str, put: Put) -> None:
         was, state.mode = state.mode, mode
@@ -225,6 +233,7 @@ class Rounds:
     async def _tell_failure(self, product: Product, name: str, reason: str, error: Exception, put: Put) -> None:
         now_ns = self._clock_ns()
         log.warning("not fetched", stream=name, reason=reason)
+        metrics.FAILED_FETCHES.labels(SOURCE, type(error).__name__).inc()
         await put(self._events.fetch_failed(name, reason, captures_of(error), now_ns))
         if isinstance(error, Refused):
             self._refused = error

@@ -35,6 +35,9 @@ DOUBTFUL_BOOKS: Final = Counter(
     "tapeline_producer_doubtful_books", "Order books that the vendor may have lost records of", ["source", "line"]
 )
 
+CHAINS: Final = Counter("tapeline_producer_chains", "Option chains handed to the publisher", ["source", "mode"])
+FAILED_FETCHES: Final = Counter("tapeline_producer_failed_fetches", "Fetches without a result", ["source", "error"])
+
 # Cache
 CACHE_HITS: Final = Counter("tapeline_cache_hits", "Files of the cache that were used", ["source"])
 CACHE_MISSES: Final = Counter("tapeline_cache_misses", "Files that had to be fetched", ["source"])

@@ -321,3 +321,20 @@ async def test_headers_alone_are_enough_where_the_site_takes_them(tape: Tape, st
         await tape.until(lambda: bool(tape.chains), "a live chain")
         assert [request.kind for request in site.requests] == ["page", "chain"]
     assert_is_the_market(tape.chains[0])
+
+
+async def test_a_series_that_expires_is_left_and_the_next_of_the_vendor_s_list_is_followed(
+    tape: Tape, state: Path, tmp_path: Path
+) -> None:
+    clock = ShiftedClock(EXPIRIES[WEDNESDAY] - 3 * 10**9)
+    async with (
+        the_site(clock) as site,
+        producing(tape, clock, tmp_path, site=site.url, series="next:1"),
+    ):
+        await tape.until(lambda: any(chain.vendor_series == THURSDAY for chain in tape.chains), "the next series")
+        assert [request.kind for request in site.requests].count("page") == 2, "the list is read anew"
+    ended = [event for event in tape.events if event.now == "none"]
+    assert [(event.stream, event.was) for event in ended] == [(f"barchart/{WEDNESDAY}", "barchart/live")]
+    assert "has expired" in ended[0].reason
+    assert all(chain.published_at < chain.expiry for chain in tape.chains)
+    assert tape.chains[0].vendor_series == WEDNESDAY

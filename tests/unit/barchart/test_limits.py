@@ -92,6 +92,15 @@ async def test_nothing_passes_while_the_host_wants_quiet_and_a_new_process_keeps
     assert await clock.limit(tmp_path, 9).quiet("throttled") is None
 
 
+async def test_a_call_that_went_well_ends_no_quiet_that_another_process_was_asked_for(tmp_path: Path) -> None:
+    clock = Clock()
+    limit = clock.limit(tmp_path, 9)
+    await limit.keep_quiet("throttled", Quiet(START_NS + 40 * 10**9, 1, "429"))
+    await limit.all_is_well()
+    with pytest.raises(HeldOff):
+        await limit.take()
+
+
 async def test_without_its_file_nothing_is_called(tmp_path: Path) -> None:
     (tmp_path / "www.example.com_8443.sqlite3").write_bytes(b"this is no database at all, and never was one")
     with pytest.raises(Misconfigured, match=r"counts the calls of www.example.com:8443, cannot be used"):
