@@ -31,7 +31,10 @@ BOUNDED_GAPS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class RowMessage:
-    """One message for the pressure topic: `key` is ``<source>/<stream>``, `value` JSON (schemas/pressure.v1.json)."""
+    """One message of rows: `value` is JSON (schemas/pressure.v1.json, schemas/option-flow.v1.json).
+
+    `key` is ``<source>/<stream>`` for pressure, that of the expiry's chains for option flow.
+    """
 
     key: str
     value: bytes
