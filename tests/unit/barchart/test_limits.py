@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.errors import Misconfigured
+from tapeline.feed.file_lock import file_lock
 from tapeline_barchart.breaker import Quiet
 from tapeline_barchart.errors import HeldOff
 from tapeline_barchart.limits import UNDER_WAY_S, CallLimit
@@ -105,6 +107,15 @@ async def test_without_its_file_nothing_is_called(tmp_path: Path) -> None:
     (tmp_path / "www.example.com_8443.sqlite3").write_bytes(b"this is no database at all, and never was one")
     with pytest.raises(Misconfigured, match=r"counts the calls of www.example.com:8443, cannot be used"):
         await Clock().limit(tmp_path, 5).take()
+
+
+async def test_two_never_count_at_once(tmp_path: Path) -> None:
+    limit = Clock().limit(tmp_path, 5)
+    with file_lock(tmp_path / "www.example.com_8443.lock", 0.0):
+        taking = asyncio.create_task(limit.take())
+        assert await asyncio.wait((taking,), timeout=0.3) == (set(), {taking}), "another is about to count"
+    await asyncio.wait_for(taking, 30.0)
+    assert limit.calls == 1
 
 
 _TAKE = """
