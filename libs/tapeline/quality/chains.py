@@ -46,7 +46,6 @@ class ChainReport:
         return replace(
             self,
             findings=(*self.findings, *calendar.findings),
-            flags=self.flags | calendar.flags,
             not_checked={**rest, **calendar.not_checked},
         )
 
