@@ -41,11 +41,12 @@ _KEY: Final = "db-simulated0simulated0simulated"
 _FAULTS: Final[Mapping[str, dict[str, Any]]] = {
     "disconnect": {"name": "outage", "seconds": 3.0},
     # longer than a live chain may be old
-    "failover": {"name": "outage", "seconds": 30.0},
+    "failover": {"name": "outage", "seconds": 15.0},
 }
 _STRIKES: Final = 4
 _FLOW_LINES: Final = 6
-_FAULT_AFTER_S: Final = 4.0
+_FAULT_AFTER_S: Final = {"disconnect": 4.0, "failover": 15.0}
+"""From the first row on; chains are chosen by then where they are to fail over."""
 _EVENT_LINES: Final = 8
 _READY_TIMEOUT_S: Final = 120.0
 _POLL_S: Final = 0.1
@@ -222,7 +223,7 @@ async def _break(control: str, fault: str) -> None:
     """Let the fault happen once the market has been open for a while."""
     if not fault:
         return
-    await asyncio.sleep(_FAULT_AFTER_S)
+    await asyncio.sleep(_FAULT_AFTER_S[fault])
     document = _FAULTS[fault]
     _say(f"fault {document['name']} for {document['seconds']:g} s")
     async with aiohttp.ClientSession() as http, http.post(f"{control}/faults", json=document) as answer:

@@ -86,6 +86,21 @@ def test_a_disconnect_heals_without_a_gap(environment: dict[str, str]) -> None:
     assert wait_until_none(environment) == []
 
 
+def test_chains_fail_over_to_the_other_vendor_and_come_back(environment: dict[str, str]) -> None:
+    environment |= {"DEMO_SECONDS": "50", "FAULT": "failover"}
+    process = start(environment)
+    out, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, out
+    after = out.partition("demo: fault outage for 15 s")[2]
+    assert re.search(r"NQ\w+/\S+: databento/live → barchart/live: ", after), out
+    back = after.partition("databento/live → barchart/live")[2]
+    assert re.search(r"NQ\w+/\S+: barchart/live → databento/live: ", back), out
+    assert re.search(r"databento live, [\d.]+ s old", out), out
+    assert "option flow" in out
+    assert "gap opened" not in out
+    assert wait_until_none(environment) == []
+
+
 def test_an_unknown_fault_is_a_usage_error(environment: dict[str, str]) -> None:
     process = start(environment, "--fault", "flood")
     out, _ = process.communicate(timeout=60)
