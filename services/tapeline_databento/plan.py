@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tapeline.feed.resume import TOLD_ONCE
 from tapeline.feed.source import Pair
 from tapeline.model.columns import TickKind
 from tapeline_databento.settings import DatabentoSettings
@@ -21,6 +22,10 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _NEVER_RESUMED: Final = ("bbo-1s", "bbo-1m")
 """Their replay goes by `ts_recv`, which the tape's ids do not, and is known to leave records out (databento-rs#90)."""
+
+EVERYTHING: Final = 0
+"""Where a replay of all that the gateway still has begins: over a weekend that is less than its 24 hours, and a start
+before it would end the session (databento.com/docs, live API, intraday replay)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,17 @@ class LinePlan:
         never = set(self.pairs_of(_NEVER_RESUMED))
         return {pair: start_ns for pair, start_ns in starts.items() if pair in self.pairs and pair not in never}
 
+    def told_before(self, ends: Container[Pair]) -> list[Pair]:
+        """Return the pairs that begin anew, not being in `ends`, and with a replay of EVERYTHING: of what is told once.
+
+        CME tells a day's settlements from the afternoon on, first preliminary ones, and open interest and cleared
+        volume from that evening to the next morning. As no hour of the day is without, the newest word on each contract
+        may be a whole day old.
+        """
+        return sorted(pair for pair in self.pairs if pair[1] in TOLD_ONCE and pair not in ends)
+
     def requests(self, starts: Mapping[Pair, int]) -> list[Request]:
-        """Return what to ask for, where the pairs of `starts` are replayed from there on (ns).
+        """Return what to ask for, where the pairs of `starts` are replayed from there on (ns, or EVERYTHING).
 
         All replays of a schema begin together, as the gateway tells their end per schema. Orders that are not replayed
         come with a snapshot; definitions are asked for from the week's beginning, so that all of them come.
@@ -100,7 +114,7 @@ class LinePlan:
                 schema=schema,
                 symbols=tuple(symbols),
                 symbol_type=symbol_type,
-                start_ns=first[schema] if is_replayed else 0 if schema == "definition" else None,
+                start_ns=first[schema] if is_replayed else EVERYTHING if schema == "definition" else None,
                 snapshot=schema == "mbo" and not is_replayed,
             )
             for (schema, symbol_type, is_replayed), symbols in grouped.items()

@@ -42,10 +42,11 @@ log = get_logger("databento")
 
 
 class LiveSession:
-    """What one connection sends, mended by snapshots of single books. `starts` holds the pairs that are replayed.
+    """What one connection sends, mended by snapshots of single books.
 
-    `open_book` makes another connection that begins with a snapshot of one raw symbol. `clock_ns` gives the time in ns
-    since the epoch.
+    `resumed` and `told_before` hold the pairs that are replayed, with the venue time (ns) from which on they are taken:
+    those that continue what is on the tape, and those that begin with what was told before. `open_book` makes another
+    connection that begins with a snapshot of one raw symbol. `clock_ns` gives the time in ns since the epoch.
     """
 
     def __init__(
@@ -53,18 +54,19 @@ class LiveSession:
         plan: LinePlan,
         settings: DatabentoSettings,
         protocol: GatewayProtocol,
-        starts: Mapping[Pair, int],
+        resumed: Mapping[Pair, int],
+        told_before: Mapping[Pair, int],
         knowledge: Knowledge,
         lessons: Lessons,
         open_book: Callable[[str], Awaitable[GatewayProtocol]],
         clock_ns: Callable[[], int],
     ) -> None:
-        self.resumes: AbstractSet[Pair] = frozenset(starts)
+        self.resumes: AbstractSet[Pair] = frozenset(resumed)
         self._plan = plan
         self._settings = settings
         self._protocol = protocol
-        self._starts = dict(starts)
-        self._replaying = set(starts)
+        self._starts = {**told_before, **resumed}
+        self._replaying = set(self._starts)
         self._origins = _origins(self._replaying)
         self._knowledge = knowledge
         self._lessons = lessons

@@ -20,7 +20,7 @@ from tapeline_databento.hours import Hours
 from tapeline_databento.knowledge import Knowledge, Lessons
 from tapeline_databento.metering import live_metering
 from tapeline_databento.normalize import InstrumentClasses
-from tapeline_databento.plan import LinePlan, plan_lines, quoted_parents
+from tapeline_databento.plan import EVERYTHING, LinePlan, plan_lines, quoted_parents
 from tapeline_databento.session import SOURCE, LiveSession
 from tapeline_databento.settings import DatabentoSettings
 
@@ -90,14 +90,17 @@ class LiveLine:
 
     async def connect(self, ends: Mapping[Pair, TapeEnd]) -> LiveSession:
         """Connect, subscribe and start. Raises Retryable or Refused as `client.connect` does."""
-        starts = {pair: end.start_ns for pair, end in ends.items()}
+        resumed = {pair: end.start_ns for pair, end in ends.items()}
         if self._lessons.without_replay:
-            starts = {}
+            resumed = {}
         if self._lessons.orders_anew:
-            starts = {pair: start_ns for pair, start_ns in starts.items() if pair[1] != "mbo"}
-        starts = self._plan.resumable(starts)
+            resumed = {pair: start_ns for pair, start_ns in resumed.items() if pair[1] != "mbo"}
+        resumed = self._plan.resumable(resumed)
+        told_before = self._plan.told_before(ends)
+        # The vendor may have more than that, but what is older may be on the tape of a pair that has no end in reach.
+        earliest_ns = self._clock_ns() - round(self._settings.replay_window_s * 1e9)
         protocol = await connect(self._settings, self.name)
-        for request in self._plan.requests(starts):
+        for request in self._plan.requests(resumed | dict.fromkeys(told_before, EVERYTHING)):
             protocol.request(
                 request.schema,
                 request.symbols,
@@ -111,7 +114,8 @@ class LiveLine:
             self._plan,
             self._settings,
             protocol,
-            starts,
+            resumed,
+            dict.fromkeys(told_before, earliest_ns),
             self._knowledge,
             self._lessons,
             self._open_book,

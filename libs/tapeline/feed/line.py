@@ -178,7 +178,11 @@ class LineRunner:
                 if (stream, kind) in self._distrusted or (kind == "mbo" and _has_hole(claim)):
                     continue
                 end = tape_end(
-                    tail.kinds.get(kind), outage_ns=outage_ns, aged_ns=aged_ns, now_ns=now_ns, limits=self._limits
+                    tail.kinds.get(kind),
+                    outage_ns=outage_ns,
+                    aged_ns=aged_ns,
+                    now_ns=now_ns,
+                    limits=self._limits.of(kind),
                 )
                 if end is not None:
                     ends[stream, kind] = end

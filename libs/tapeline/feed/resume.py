@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from tapeline.feed.framer import Ticks
+from tapeline.model.columns import TickKind
 from tapeline.model.cursors import LastFrame
 from tapeline.model.ids import Rows, TapeIds
+
+TOLD_ONCE: Final[frozenset[TickKind]] = frozenset({"statistics"})
+"""Kinds of which a venue says little, and that only once: whoever was away hears it by a replay or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,10 @@ class ResumeLimits:
     longest_outage_ns: int
     overlap_ns: int
     window_ns: int
+
+    def of(self, kind: TickKind) -> ResumeLimits:
+        """Return the limits of one kind: what is told once is resumed as far back as the vendor replays."""
+        return replace(self, longest_outage_ns=self.window_ns) if kind in TOLD_ONCE else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,10 @@ class LiveFeedSettings(FeedSettings):
     """Settings of producers whose vendor goes on while they are away."""
 
     resume_max_s: float = Field(default=3_600.0, ge=0)
-    """Longest outage (s of open market) that is mended by the vendor's replay, in order; a longer one leaves a gap."""
+    """Longest outage (s of open market) that is mended by the vendor's replay, in order; a longer one leaves a gap.
+
+    Statistics, which are few and told once, are replayed as far back as the vendor does.
+    """
     resume_overlap_s: float = Field(default=2.0, ge=0, le=60)
     """How far (s of venue time) a replay goes back before the last record on the tape."""
     replay_window_s: float = Field(default=86_000.0, gt=0)

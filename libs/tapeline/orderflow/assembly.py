@@ -106,7 +106,8 @@ class ChainAssembler:
             self._lose(stream, frame, is_anew=step == "anew")
         if not any(letter in frame.classes for letter in IN_SCOPE):
             return
-        if frame.trading_day != self._day:
+        # What is sent again may be of the day before, while another kind is live.
+        if frame.trading_day > self._day or (frame.trading_day < self._day and frame.origin != "replay"):
             self._day = frame.trading_day
             self._roster.begin_day(int(receive_times(frame)[0]))
         self._roster.mark_changed(self._board.take(frame, self._roster.slots_of(frame), stream.number))

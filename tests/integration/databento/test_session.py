@@ -125,6 +125,26 @@ def trade(sequence: int, instrument_id: int) -> bytes:
     )
 
 
+def settlement(at_ms: int, instrument_id: int) -> bytes:
+    at_ns = START_NS + at_ms * MS
+    return bytes(
+        dbn.StatMsg(
+            publisher_id=1,
+            instrument_id=instrument_id,
+            ts_event=at_ns,
+            ts_recv=at_ns + 100,
+            ts_ref=START_NS,
+            price=5,
+            quantity=2**63 - 1,
+            sequence=1,
+            ts_in_delta=5,
+            stat_type=dbn.StatType.SETTLEMENT_PRICE,
+            update_action=dbn.StatUpdateAction.NEW,
+            stat_flags=3,
+        )
+    )
+
+
 # -- streams ---------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +257,36 @@ async def test_streams_replayed_from_different_starts_get_what_is_theirs() -> No
         Replayed(option_stream, "l1"),
     ]
     assert {ticks.origin for ticks in ticks_of(items) if ticks.kind == "trade"} == {"live"}
+
+
+async def test_statistics_begin_with_what_was_told_before_and_continue_what_is_on_the_tape() -> None:
+    told_before, old_ms = (STREAM, "statistics"), -86_000_001
+    script = sends(
+        mapping(7, "NQ.FUT", "NQZ6"),
+        settlement(old_ms, 7) + settlement(old_ms + 1, 7) + settlement(-1, 7),
+        system("Finished definition replay", dbn.SystemCode.REPLAY_COMPLETED),
+        settlement(0, 7),
+        system("Finished statistics replay", dbn.SystemCode.REPLAY_COMPLETED),
+        settlement(1, 7),
+    )
+    aged = sends(error("Replay data aged out", dbn.ErrorCode.REPLAY_DATA_AGED_OUT), then=wait_for_end)
+    async with ScriptedGateway(in_turn(script, aged, sends(), sends())) as gateway:
+        line = line_of(gateway, "statistics=NQ.FUT; definition=NQ.FUT")
+        session = await line.connect({})
+        assert session.resumes == frozenset(), "there is nothing that it continues"
+        items, _ = await take(session)
+        for pairs in ((told_before,), (told_before,), ()):
+            session = await line.connect(ends(START_NS, *pairs) if pairs else {})  # type: ignore[arg-type]
+            await take(session)
+    told = [(ticks.origin, ((ticks.columns["ts_event"] - START_NS) // MS).tolist()) for ticks in ticks_of(items)]
+    assert told == [("replay", [old_ms + 1, -1]), ("replay", [0]), ("live", [1])], "no older than the window"
+    assert [item for item in items if isinstance(item, Replayed)] == [Replayed(*told_before)]  # type: ignore[arg-type]
+    asked = [
+        {each["schema"]: each.get("start") for each in conversation.requests} for conversation in gateway.conversations
+    ]
+    assert asked == [{"statistics": start, "definition": "0"} for start in ("0", str(START_NS), None, "0")], (
+        "after a refusal of the tape's end, which may be on the tape, once from now on"
+    )
 
 
 async def test_a_replay_that_is_too_old_is_not_asked_for_again_and_once_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from tapeline_databento.plan import LinePlan, Request, plan_lines, quoted_parents
+from tapeline_databento.plan import EVERYTHING, LinePlan, Request, plan_lines, quoted_parents
 from tapeline_databento.settings import DatabentoSettings
 
 ALL = (
@@ -62,6 +62,20 @@ def test_all_replays_of_a_schema_begin_at_the_earliest_start_and_the_rest_begins
         Request("mbo", ("RTY.FUT",), "parent", None, snapshot=True),
         Request("mbo", ("ZNZ6",), "raw_symbol", 100, snapshot=False),
     ]
+
+
+def test_statistics_that_begin_anew_are_asked_for_as_far_back_as_the_gateway_has_them() -> None:
+    line = plans("statistics=NQ.FUT,NQ.OPT; status=NQ.FUT; definition=NQ.OPT")["reference"]
+    futures, options = ((stream(symbol), "statistics") for symbol in ("NQ.FUT", "NQ.OPT"))
+    assert line.told_before({}) == [futures, options], "whatever the hour: not the status, which is told again"
+    assert line.told_before({futures: 100}) == [options]
+    assert line.told_before({futures: 100, options: 100}) == []
+    statistics, *others = line.requests(dict.fromkeys(line.told_before({}), EVERYTHING))
+    assert statistics == Request("statistics", ("NQ.FUT", "NQ.OPT"), "parent", 0, snapshot=False)
+    assert [(each.schema, each.start_ns) for each in others] == [("status", None), ("definition", 0)]
+    resumed = {futures: 100, options: EVERYTHING}
+    assert line.requests(resumed)[0] == statistics, "one replay per schema"  # type: ignore[arg-type]
+    assert plans()["quotes"].told_before({}) == plans()["orders"].told_before({}) == []
 
 
 def test_what_is_sampled_is_never_replayed() -> None:

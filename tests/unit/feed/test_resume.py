@@ -24,6 +24,15 @@ def test_an_outage_up_to_the_limit_is_resumed_with_the_overlap() -> None:
     assert tape_end(last, outage_ns=3_600 * S + 1, aged_ns=0, now_ns=NOW, limits=LIMITS) is None
 
 
+def test_what_is_told_once_is_resumed_as_far_back_as_the_vendor_replays() -> None:
+    last, outage_ns = LastFrame("one", 4, NOW - 80_000 * S), 80_000 * S
+    starts = [
+        tape_end(last, outage_ns=outage_ns, aged_ns=aged_ns, now_ns=NOW, limits=LIMITS.of(kind))
+        for kind, aged_ns in (("statistics", 0), ("statistics", 1), ("status", 0), ("mbo", 0))
+    ]
+    assert starts == [TapeEnd(NOW - 80_000 * S, NOW - 80_002 * S), None, None, None]
+
+
 @pytest.mark.parametrize("last", [None, LastFrame("one", 4, None)])
 def test_where_nothing_is_on_the_tape_there_is_nothing_to_resume(last: LastFrame | None) -> None:
     assert tape_end(last, outage_ns=0, aged_ns=0, now_ns=NOW, limits=LIMITS) is None

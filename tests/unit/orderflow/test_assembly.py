@@ -147,6 +147,28 @@ def test_statistics_keep_their_days_apart_from_quotes() -> None:
     assert cells(chain, C25000, "last") == (ABSENT,)
 
 
+def test_statistics_that_are_replayed_while_quotes_are_live_leave_the_day_as_it_is() -> None:
+    told = [(T0 - 9 * 3_600 * S, i, SETTLEMENT, i * E9, None, SUNDAY_NS, 1) for i in range(4)]
+    told += [(T0 - 9 * 3_600 * S, i, kind, None, i, SUNDAY_NS, 1) for i in range(4) for kind in (INTEREST, CLEARED)]
+    replayed = statistics(told, origin="replay", trading_day=DAY, classes="????")
+    live = [quotes([(T0 + i, "A", i, E9, 1, 2 * E9, 1)], frame=i, trading_day="2026-11-24") for i in range(2)]
+    for frames in ([live[0], replayed, live[1]], [replayed, *live]):
+        for is_defined_first in (True, False):
+            made = assembler() if is_defined_first else ChainAssembler(ContractBook())
+            for frame in frames:
+                made.apply(frame)
+            for symbol in THURSDAYS:
+                made.contracts.define(option(symbol))
+            chain = chain_of(made)
+            for i, symbol in enumerate(THURSDAYS):
+                names = ("settlement", "open_interest", "volume", "volume_is_stale")
+                assert cells(chain, symbol, *names) == (i * E9, i, i, 1), "of yesterday, as it is the 24th"
+            assert (chain.mode, chain.fetched_at) == ("live", T0 + 1)
+    made = assembler()
+    made.apply(live[0])
+    assert cells(chain_of(made, replayed), C25000, "volume_is_stale") == (1,)
+
+
 def test_a_chain_does_not_trade_when_none_of_its_contracts_does() -> None:
     made = assembler()
     quote = quotes([(T0, "A", 0, E9, 1, 2 * E9, 1)])
