@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
-from tests.unit.orderflow.builders import clock_frame, gap_frame, reframe, replay_dbn, status_frame, tick_frame
+from tests.unit.orderflow.builders import clock_frame, gap_frame, status_frame, tick_frame
 from tests.unit.quality.tick_market import (
     DATASET,
     DAY,
-    LAST,
     MINUTE,
     MS,
     POINT,
@@ -23,7 +20,6 @@ from tests.unit.quality.tick_market import (
     Orders,
     Quotes,
     S,
-    always,
     definition,
     findings,
     judge,
@@ -34,37 +30,11 @@ from tapeline.model.columns import F_BAD_TS_RECV, F_MAYBE_BAD_BOOK, F_SNAPSHOT, 
 from tapeline.model.frames import TickFrame
 from tapeline.model.instruments import TickRule, TickStep
 from tapeline.model.tick_quality import TickReport
-from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
 from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.sessions import Sessions
 from tapeline.quality.ticks import TickQuality
 
 SYMBOLS = ("ESH4", "ESM4")
-
-
-def test_a_healthy_hour_is_one_report() -> None:
-    orders = Orders()
-    frames = [orders((T0 + second * S, "A", PRICE)) for second in range(3_700)]
-    told = reports(judge(definition()), frames)
-    assert told == [TickReport("saved", "GLBX.MDP3/ES.FUT", "mbo", T0, T0 + 60 * MINUTE, 3_600, 0, 0, ())]
-
-
-def test_a_window_with_findings_is_reported_apart() -> None:
-    orders = Orders()
-    frames = [orders((T0 + second * S, "A", PRICE if second != 150 else 0)) for second in range(250)]
-    quiet, found = reports(judge(definition()), frames)
-    assert (quiet.since, quiet.at, quiet.ticks, quiet.findings) == (T0, T0 + 2 * MINUTE, 120, ())
-    assert (found.since, found.at, found.ticks, found.errors) == (T0 + 2 * MINUTE, T0 + 3 * MINUTE, 60, 1)
-    assert found.findings[0].first_at == T0 + 150 * S
-
-
-def test_a_clock_closes_a_window() -> None:
-    quality = judge(definition())
-    assert quality.apply(Orders()((T0 + S, "A", -PRICE))) == []
-    assert quality.apply(clock_frame({"mbo": T0 + MINUTE - 1})) == []
-    (report,) = quality.apply(clock_frame({"mbo": T0 + MINUTE}))
-    assert (report.ticks, report.errors) == (1, 1)
-    assert quality.apply(clock_frame({"mbo": T0 + 3 * MINUTE})) == []
 
 
 @pytest.mark.parametrize(
@@ -93,6 +63,7 @@ def test_a_bad_order_is_found(row: Any, rule: str, numbers: dict[str, float], be
         (T0, "A", PRICE + POINT // 4),
         (T0, "A", -PRICE, 0, 5, 5, 0, F_SNAPSHOT),
         (T0, "A", None),
+        (T0, "A", -PRICE, 0, 5, 1, 0, F_SNAPSHOT | F_MAYBE_BAD_BOOK),
     ],
 )
 def test_what_may_be_is_not_found(row: Any) -> None:
@@ -117,9 +88,12 @@ def test_a_skewed_clock_is_found(delay_ms: int, is_found: bool, kind: Any) -> No
     assert findings(judge(), bad) == {}
 
 
-def test_an_undefined_time_is_no_skew() -> None:
-    found = findings(judge(), Orders()((T0, "A", PRICE), (None, "A", PRICE)))
-    assert ("07_clock_skew", "ESH4") not in found
+def test_an_undefined_time_is_that_of_receipt_and_no_skew() -> None:
+    frame = Orders()((T0, "A", PRICE), (T0 + 30 * S, "A", PRICE, 0))
+    times = {"ts_event": frame.columns["ts_event"] * np.array([1, 0])}
+    frame = replace(frame, columns={**frame.columns, **times}, undefined={"ts_event": np.array([1])})
+    found = findings(judge(), frame)
+    assert {key: finding.first_at for key, finding in found.items()} == {("03_not_positive", "ESH4"): T0 + 30 * S}
 
 
 def test_time_and_sequence_run_back() -> None:
@@ -130,6 +104,19 @@ def test_time_and_sequence_run_back() -> None:
         "08_sequence_order": {"furthest": 1.0},
     }
     assert findings(judge(), Orders(symbols=SYMBOLS)(rows[0], (*rows[1][:6], 1))) == {}
+
+
+def test_time_is_measured_from_the_furthest() -> None:
+    times = (T0 + 9 * MS, T0 + MS, T0 + 5 * MS)
+    found = findings(judge(), Orders()(*((ts, "A", PRICE) for ts in times)))
+    assert (found["08_time_order", "ESH4"].count, found["08_time_order", "ESH4"].numbers) == (2, {"furthest_ms": 8.0})
+
+
+@pytest.mark.parametrize("sequences", [(7, 0, 8), (2**32 - 2, 3, 4)])
+def test_a_sequence_may_be_left_out_or_begin_again(sequences: tuple[int, ...]) -> None:
+    orders = Orders()
+    rows = [(T0 + k, "A", PRICE, 1, k + 1, sequence) for k, sequence in enumerate(sequences)]
+    assert findings(judge(), orders(*rows[:2])) == {}
 
 
 def test_a_new_session_may_begin_earlier() -> None:
@@ -193,9 +180,13 @@ def test_neighbours_that_are_alike_are_duplicates() -> None:
     assert findings(judge(), Quotes()(quote, (T0, PRICE, PRICE + 2 * POINT, 7))) == {}
 
 
-def test_prints_of_one_aggressor_are_none() -> None:
-    same = (T0, "F", PRICE, 1, 7, 7)
+@pytest.mark.parametrize("same", [(T0, "F", PRICE, 1, 7, 7), (T0, "T", PRICE, 1, 7, 7), (T0, "A", PRICE, 1, 0, 7)])
+def test_prints_and_what_has_no_id_are_none(same: Any) -> None:
     assert findings(judge(), Orders()(same, same)) == {}
+
+
+def test_a_cleared_book_has_no_size() -> None:
+    assert findings(judge(), Orders()((T0, "R", PRICE, 0))) == {}
 
 
 # -- quotes ----------------------------------------------------------------------------------------------------------
@@ -228,9 +219,32 @@ def test_a_top_that_stays_crossed_is_reported_in_each_window() -> None:
     assert [report.findings[0].numbers["longest_ms"] for report in told] == [59_000, 119_000, 120_000]
 
 
-@pytest.mark.parametrize("kind", ["closed", "halted", "spread", "one_sided"])
+def test_a_top_that_was_reported_is_so_again_when_it_is_over() -> None:
+    quotes = Quotes()
+    frames = [quotes((T0 + 58 * S, PRICE + POINT, PRICE)), quotes((T0 + 62 * S, PRICE, PRICE + POINT))]
+    quality = judge()
+    reports(quality, frames)
+    found = findings(quality, quotes((T0 + 63 * S, PRICE, PRICE + POINT)))
+    assert found["01_crossed", "ESH4"].numbers == {"longest_ms": 4_000}
+    assert found["01_crossed", "ESH4"].count == 1
+
+
+def test_a_crossed_top_that_loses_a_side_is_over() -> None:
+    rows = ((T0, PRICE + POINT, PRICE), (T0 + S, PRICE + POINT, None), (T0 + 30 * S, PRICE, PRICE + POINT))
+    assert findings(judge(), Quotes()(*rows))["01_crossed", "ESH4"].numbers == {"longest_ms": 1_000}
+
+
+def test_trades_among_quotes_are_judged_as_trades() -> None:
+    frame = Quotes()((T0, PRICE, PRICE + POINT), (T0 + 1, PRICE + POINT, PRICE))
+    letters = {"action": np.frombuffer(b"MT", dtype=np.uint8), "price": np.array([0, PRICE + 1])}
+    found = findings(judge(definition()), replace(frame, columns={**frame.columns, **letters}))
+    assert set(found) == {("05_off_grid", "ESH4")}
+
+
+@pytest.mark.parametrize("kind", ["closed", "closing", "halted", "spread", "one_sided"])
 def test_a_top_may_be_crossed_while_nothing_trades(kind: str) -> None:
-    quality = judge(hours=[(T0 + MINUTE, T0 + 2 * MINUTE)] if kind == "closed" else ())
+    hours = {"closed": [(T0 + MINUTE, T0 + 2 * MINUTE)], "closing": [(T0 - S, T0 + S)]}
+    quality = judge(hours=hours.get(kind, ()))
     if kind == "halted":
         quality.apply(status_frame([(T0 - S, "N", 0)]))
     bid = None if kind == "one_sided" else PRICE + POINT
@@ -241,11 +255,34 @@ def test_a_top_may_be_crossed_while_nothing_trades(kind: str) -> None:
 def test_quotes_are_held_to_the_grid_of_their_price() -> None:
     rule = TickRule("assumed", (TickStep(5 * POINT, POINT // 20), TickStep(None, POINT // 4)))
     quality = judge(definition(tick=rule))
-    good = ((T0, POINT, 5 * POINT), (T0 + 1, 5 * POINT + POINT // 4, 6 * POINT), (T0 + 2, None, POINT // 20))
+    good = (
+        (T0, POINT, 5 * POINT),
+        (T0, 4 * POINT + POINT // 20, 5 * POINT),
+        (T0 + 1, 5 * POINT + POINT // 4, 6 * POINT),
+        (T0 + 2, None, POINT // 20),
+    )
     assert findings(quality, Quotes(classes="C")(*good)) == {}
     bad = ((T0, 5 * POINT + POINT // 20, 6 * POINT), (T0 + 1, POINT, POINT + POINT // 40))
     found = findings(judge(definition(tick=rule)), Quotes(classes="C")(*bad))
     assert found["05_off_grid", "ESH4"].count == 2
+
+
+def test_orders_are_held_to_the_grid_of_their_price() -> None:
+    rule = TickRule("assumed", (TickStep(5 * POINT, POINT // 20), TickStep(None, POINT // 4)))
+    rows = ((T0, "A", POINT + POINT // 20), (T0 + 1, "A", 6 * POINT + POINT // 20))
+    found = findings(judge(definition(tick=rule)), Orders(classes="C")(*rows))
+    assert {key: finding.first_at for key, finding in found.items()} == {("05_off_grid", "ESH4"): T0 + 1}
+
+
+def test_of_more_than_two_steps_those_above_are_not_known() -> None:
+    steps = (TickStep(POINT, POINT // 20), TickStep(2 * POINT, POINT // 10), TickStep(None, POINT // 4))
+    rows = ((T0, "A", POINT // 40), (T0 + 1, "A", 6 * POINT + 7))
+    found = findings(judge(definition(tick=TickRule("definition", steps))), Orders()(*rows))
+    assert found["05_off_grid", "ESH4"].count == 1
+
+
+def test_an_instrument_without_a_known_step_keeps_to_none() -> None:
+    assert findings(judge(definition(tick=None)), Orders()((T0, "A", PRICE + 1))) == {}
 
 
 def test_steps_that_differ_are_held_to_each_their_own() -> None:
@@ -286,7 +323,21 @@ def test_a_quote_that_stops_is_stale() -> None:
     assert len(told) == 9
 
 
-@pytest.mark.parametrize("why", ["others_too", "closed", "halted", "rarely"])
+def test_twenty_ticks_make_it_stale() -> None:
+    """Both tick once a second: 38 ticks of the other are as 19 of its own, 42 as 21."""
+    for seconds, is_stale in ((38, False), (42, True)):
+        frames = two_symbols(600 + 60 - seconds, 661)
+        assert bool(stale(reports(judge(), frames))) is is_stale
+
+
+def test_seconds_of_silence_are_no_staleness() -> None:
+    """Each ticks every 50 ms: 4.9 s are 98 ticks, and not told."""
+    for silent_s, is_stale in ((4.9, False), (5.2, True)):
+        frames = two_symbols(round(180 - silent_s, 1), 181, every_s=0.05)
+        assert bool(stale(reports(judge(), frames))) is is_stale
+
+
+@pytest.mark.parametrize("why", ["others_too", "closed", "halted", "reopened", "rarely"])
 def test_silence_may_have_reasons(why: str) -> None:
     frames = two_symbols(630)
     hours = [(T0, T0 + 629 * S), (T0 + 700 * S, T0 + MINUTE * 60)] if why == "closed" else ()
@@ -303,7 +354,9 @@ def test_silence_may_have_reasons(why: str) -> None:
             frames.append(quotes(*rows))
     told = reports(quality, frames[:630])
     if why == "halted":
-        told += quality.apply(status_frame([(T0 + 630 * S, "N", 0)], symbols=("ESM4",)))
+        told += quality.apply(status_frame([(T0 + 629 * S, "N", 0)], symbols=("ESM4",)))
+    if why == "reopened":  # it may trade again, and has not yet
+        told += quality.apply(status_frame([(T0 + 630 * S, "Y", 0)], symbols=("ESM4",)))
     told += reports(quality, frames[630:])
     assert stale(told) == []
 
@@ -342,13 +395,32 @@ def test_a_jump_is_a_new_level() -> None:
     assert found["12_outlier", "ESH4"].count == 5
 
 
+def test_a_trade_within_two_ticks_of_a_still_market_is_none() -> None:
+    still = [PRICE] * 100
+    assert findings(judge(definition()), prints([*still, PRICE + POINT // 2])) == {}
+    assert findings(judge(definition()), prints([*still, PRICE + POINT * 3 // 4])) != {}
+
+
+def test_outliers_apart_make_no_level() -> None:
+    lonely = [PRICE + 50 * POINT, *wandering(1)] * 8
+    found = findings(judge(definition()), prints([*wandering(100), *lonely]))
+    assert found["12_outlier", "ESH4"].count == 8
+
+
+def test_neighbours_are_within_a_minute() -> None:
+    orders = Orders()
+    quality = judge(definition())
+    quality.apply(orders(*((T0 + k * MS, "T", price) for k, price in enumerate(wandering(100)))))
+    assert findings(quality, orders((T0 + 62 * S, "T", PRICE + 50 * POINT))) == {}
+
+
 def test_few_trades_and_those_of_options_have_no_neighbours() -> None:
     assert findings(judge(definition()), prints([*wandering(59), PRICE + 50 * POINT])) == {}
     assert findings(judge(definition()), prints([*wandering(100), PRICE + 50 * POINT], classes="C")) == {}
 
 
 @pytest.mark.parametrize(
-    ("stat_type", "price", "is_outside"), [(17, -1, True), (17, 0, False), (18, 1, True), (3, 9, False)]
+    ("stat_type", "price", "is_outside"), [(17, -1, True), (17, 0, False), (18, 1, True), (18, 0, False), (3, 9, False)]
 )
 def test_the_venue_s_limits_are_kept(stat_type: int, price: int, is_outside: bool) -> None:
     quality = judge()
@@ -367,6 +439,34 @@ def test_what_the_day_does_not_define_is_found() -> None:
     found = findings(judge(definition(1)), *frames)
     assert set(found) == {("17_definition", "ESM4")}
     assert findings(judge(definition(1), definition(2)), *frames) == {}
+
+
+def test_what_does_not_tick_needs_no_definition() -> None:
+    orders = Orders(symbols=SYMBOLS)
+    frames = [orders((T0 + s * S, "A", PRICE)) for s in range(10)]
+    assert findings(judge(definition(1)), *frames) == {}
+
+
+def test_what_has_just_come_may_be_defined_soon() -> None:
+    orders = Orders()
+    for seconds, rules in ((5, set()), (6, {("17_definition", "ESH4")})):
+        quality = judge(definition(7))
+        orders = Orders()
+        frames = [orders((T0 + 40 * S, "A", PRICE)), orders((T0 + (40 + seconds) * S, "A", PRICE))]
+        assert findings(quality, *frames).keys() == rules
+
+
+def test_a_definition_that_deletes_leaves_the_ticks_defined() -> None:
+    orders = Orders()
+    quality = judge(definition(1), definition(1, tick=None, update_action="D"))
+    found = findings(quality, orders((T0, "A", PRICE)), orders((T0 + 9 * S, "A", PRICE + 1)))
+    assert found.keys() == {("05_off_grid", "ESH4")}
+
+
+def test_only_the_newest_days_are_remembered() -> None:
+    days = [definition(1, trading_day=f"2024-01-{day:02}") for day in range(1, 9)]
+    assert findings(judge(definition(1), *days), Orders()((T0, "A", PRICE + 1))) == {}
+    assert findings(judge(definition(1), *days[1:]), Orders()((T0, "A", PRICE + 1))) != {}
 
 
 def test_a_definition_may_come_a_little_later() -> None:
@@ -445,63 +545,3 @@ def test_the_pressure_book_s_own_rows_are_understood() -> None:
     assert [(each.rule, each.count, each.first_at) for report in told for each in report.findings] == [
         ("18_unknown_order", 1, T0)
     ]
-
-
-# -- framing and checkpoints -----------------------------------------------------------------------------------------
-
-
-def busy() -> list[TickFrame]:
-    """Half an hour with a bit of everything."""
-    orders, frames = Orders(symbols=SYMBOLS), []
-    random = np.random.default_rng(5)
-    for number in range(900):
-        ts, odd = T0 + number * 2 * S, int(random.integers(0, 12))
-        price = {0: 0, 1: PRICE + 1, 2: INT64_MAX}.get(odd, PRICE)
-        late = 3 * S if odd == 3 else 0
-        rows = [(ts - late, "T" if odd > 8 else "A", price, 1, number + 1, number + 1, odd % 2, LAST)]
-        if odd == 4:
-            rows += rows
-        frames.append(orders(*rows, **({"frame": orders.frame + 1} if odd == 5 else {})))
-    return frames
-
-
-def test_the_packed_state_goes_on_as_the_state_itself() -> None:
-    frames = busy()
-    quality = judge(definition(1))
-    expected = reports(quality, frames)
-    assert sum(report.errors for report in expected) > 20
-    part = judge(definition(1))
-    told = []
-    for number, frame in enumerate(frames):
-        if number % 37 == 0:
-            part = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*part.copy()))), always)
-            part.define(definition(1))
-        told += part.apply(frame)
-    assert told == expected
-
-
-def test_a_copy_is_of_its_moment() -> None:
-    quality = judge(definition(1))
-    frames = busy()
-    reports(quality, frames[:100])
-    copy = quality.copy()
-    kept = pack(PartitionCopy(*copy))
-    reports(quality, frames[100:])
-    assert pack(PartitionCopy(*copy)) == kept
-
-
-@pytest.mark.parametrize(
-    ("name", "ticks"),
-    [
-        ("esh4-glbx-mdp3-20231225.mbo.dbn.zst", 60_067),
-        ("esu4-glbx-mdp3-20240701.mbp-1.dbn.zst", 0),
-        ("esm4-puts-glbx-mdp3-20240509.mbp-1.dbn.zst", 0),
-    ],
-)
-def test_real_ticks_are_healthy_however_they_are_framed(name: str, ticks: int, real_data: Path) -> None:
-    frames = list(replay_dbn(real_data / "databento" / name, classes="F"))
-    end = clock_frame({frames[0].kind: int(frames[-1].ts_event().max()) + 2 * 60 * MINUTE})
-    whole = reports(judge(), [*frames, end])
-    assert [report.findings for report in whole] == [()] * len(whole)
-    assert sum(report.ticks for report in whole) == ticks
-    assert reports(judge(), [*reframe(frames, random.Random(3)), end]) == whole
