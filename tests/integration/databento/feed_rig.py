@@ -24,6 +24,8 @@ from tapeline.model.columns import F_SNAPSHOT, TickKind
 from tapeline.model.epochs import EpochGate
 from tapeline.model.events import FeedEvent, decode_event
 from tapeline.model.frames import Gap, TickFrame
+from tapeline.model.instrument_codec import decode_instrument
+from tapeline.model.instruments import Instrument
 from tapeline_databento.settings import DatabentoSettings
 from tapeline_databento.source import DatabentoSource
 from tapeline_simulator.databento.gateway import Gateway
@@ -70,6 +72,10 @@ class LiveTape:
         """Return the feed events, or those of one type."""
         events = [decode_event(value) for value in self._values(namespaced(EVENTS_TOPIC))]
         return [event for event in events if not kind or event.type == kind]
+
+    def instruments(self) -> list[Instrument]:
+        """Return what was announced of instruments."""
+        return [decode_instrument(value) for value in self._values(namespaced("md.instruments.v1"))]
 
     def _values(self, topic: str) -> list[bytes]:
         found: list[bytes] = []
@@ -153,11 +159,12 @@ class FeedRig:
             assert time.monotonic() < deadline, f"the tape never caught up: {behind}"
             await asyncio.sleep(0.2)
 
-    def compare(self, schema: str, parent: str, kind: TickKind) -> Compared:
-        """Compare what was captured with the tape, from the tape's first tick on that is no snapshot's."""
+    def compare(self, schema: str, parent: str, kind: TickKind, *, since_ns: int | None = None) -> Compared:
+        """Compare what was captured with the tape, by default from the tape's first tick on that is no snapshot's."""
         frames = self.tape.of(f"{DATASET}/{parent}", kind)
-        since = min((first for frame in frames if (first := _first_recv(frame)) is not None), default=0)
-        return compare(list(self.vendor.select(schema, self._ids(parent), 0, None, "ts_recv")), frames, kind, since)
+        if since_ns is None:
+            since_ns = min((first for frame in frames if (first := _first_recv(frame)) is not None), default=0)
+        return compare(list(self.vendor.select(schema, self._ids(parent), 0, None, "ts_recv")), frames, kind, since_ns)
 
     def _behind(self, frames: list[TickFrame], schema: str, parent: str, kind: TickKind) -> list[int]:
         """Return the instruments whose last record is not on the tape."""
