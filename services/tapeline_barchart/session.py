@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from tapeline.errors import TapelineError
-from tapeline.feed.source import Item, Pair, Standing
+from tapeline.feed.source import Announcement, Item, Pair, Standing
 from tapeline.ops.logs import get_logger
 from tapeline_barchart.messages import Events
 from tapeline_barchart.metering import CallMeter, Counted
@@ -62,6 +62,8 @@ class ChainSession:
             for task in (polling, *others):
                 task.cancel()
             await asyncio.gather(polling, *others, return_exceptions=True)
+            # Published with the next start's.
+            await self._usage()
             await self._vendor.close()
 
     def close(self) -> None:
@@ -86,15 +88,18 @@ class ChainSession:
             await self._put_usage()
 
     async def _put_usage(self) -> None:
+        for row in await self._usage():
+            await self._items.put(row)
+
+    async def _usage(self) -> list[Announcement]:
+        """Keep what was asked, and return its rows; none where nobody counts, or the account cannot be used."""
         if self._meter is None:
-            return
+            return []
         asked = self._vendor.asked
         counted = Counted(asked.calls, asked.bytes, self._sourcing.hits, self._sourcing.misses)
         try:
-            rows = await asyncio.to_thread(self._meter.rows, counted, self._clock_ns())
+            return await asyncio.to_thread(self._meter.rows, counted, self._clock_ns())
         except TapelineError as error:
             # Counting must not end the feed.
             log.warning("usage not kept", fault=str(error))
-            return
-        for row in rows:
-            await self._items.put(row)
+            return []
