@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.contract.chain_rig import CHAIN_RIGS
@@ -31,8 +34,8 @@ async def _until_it_delivers(source: Source) -> list[Item]:
     session = await line.connect({})
     assert session.resumes == set()
     items = []
-    async with asyncio.timeout(DEADLINE_S):
-        async for item in session.items():
+    async with asyncio.timeout(DEADLINE_S), aclosing(cast(AsyncGenerator[Item, None], session.items())) as coming:
+        async for item in coming:
             items.append(item)
             if isinstance(item, Standing) and item.delivers:
                 break
