@@ -6,16 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import aclosing
 from pathlib import Path
 
 from tapeline.feed.framer import Ticks
-from tapeline.feed.reading import ReadAhead
 from tapeline.feed.resume import TapeEnd
 from tapeline.feed.source import Item, Pair
 from tapeline.model.frames import Origin
 from tapeline_saved.frame_files import find_frame_files, read_frames, streams_of, ticks_of
-from tapeline_saved.pacing import TickPace, received
+from tapeline_saved.pacing import paced, received
 from tapeline_saved.progress import OnProgress
 from tapeline_saved.settings import SavedSettings
 
@@ -55,16 +53,9 @@ class FramePass:
         self._settings = settings
         self._on_progress = on_progress
 
-    async def items(self) -> AsyncIterator[Item]:
+    def items(self) -> AsyncIterator[Item]:
         """Yield the ticks at the speed of the settings. Raises BadData after the whole frames before a fault."""
-        pace = TickPace(self._settings.speed)
-        async with aclosing(aiter(ReadAhead(self._read))) as read:
-            async for ticks in read:
-                if self._settings.speed:
-                    async for item in pace.slices(ticks):
-                        yield item
-                else:
-                    yield ticks
+        return paced(self._read, self._settings.speed)
 
     def close(self) -> None:
         """Do nothing: files are open only while items are taken."""

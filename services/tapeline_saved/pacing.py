@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Final
 
 import numpy as np
 
 from tapeline.feed.framer import Ticks
+from tapeline.feed.reading import ReadAhead
 from tapeline.feed.source import Item, VendorClock
 from tapeline.model.frames import Array
 
@@ -50,6 +52,18 @@ class TickPace:
 
     def _now_ns(self, began_s: float) -> int:
         return self._first_ns + round((time.monotonic() - began_s) * self._speed * 1e9)
+
+
+async def paced(read: Callable[[], Iterator[Ticks]], speed: float) -> AsyncIterator[Item]:
+    """Yield what `read` yields, in a thread of its own, at `speed`; 0: as fast as possible. Raises what it raises."""
+    pace = TickPace(speed)
+    async with aclosing(aiter(ReadAhead(read))) as coming:
+        async for ticks in coming:
+            if speed:
+                async for item in pace.slices(ticks):
+                    yield item
+            else:
+                yield ticks
 
 
 def received(columns: Mapping[str, Array]) -> Array:

@@ -22,7 +22,7 @@ from tapeline_saved.client import STANDARD_INPUT, find_files, has_dbn, open_file
 from tapeline_saved.frame_files import find_frame_files
 from tapeline_saved.frame_line import FrameLine
 from tapeline_saved.normalize import Normalizer, stream_name
-from tapeline_saved.pacing import TickPace, received
+from tapeline_saved.pacing import paced, received
 from tapeline_saved.progress import OnProgress, ignore_progress
 from tapeline_saved.settings import SavedSettings
 
@@ -118,16 +118,9 @@ class SavedPass:
                 with open_file(file) as reader:
                     self.streams[self._stream_of(reader)] = reader.metadata.dataset
 
-    async def items(self) -> AsyncIterator[Item]:
+    def items(self) -> AsyncIterator[Item]:
         """Yield the ticks at the speed of the settings. Raises BadData after the whole records before a fault."""
-        pace = TickPace(self._settings.speed)
-        async with aclosing(aiter(ReadAhead(self._read))) as read:
-            async for ticks in read:
-                if self._settings.speed:
-                    async for item in pace.slices(ticks):
-                        yield item
-                else:
-                    yield ticks
+        return paced(self._read, self._settings.speed)
 
     def close(self) -> None:
         """Do nothing: files are open only while items are taken."""

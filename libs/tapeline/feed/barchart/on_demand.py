@@ -12,18 +12,17 @@ from typing import Final
 import numpy as np
 
 from tapeline.errors import BadData
+from tapeline.feed.barchart.chain import chain_of
 from tapeline.feed.barchart.expiries import chicago_day
-from tapeline.feed.barchart.marks import contract_flags, ghost_strikes
+from tapeline.feed.barchart.marks import contract_flags
 from tapeline.feed.barchart.names import parse_name
 from tapeline.feed.barchart.on_demand_records import Record, count_of, price_of, records_in
-from tapeline.feed.barchart.payload import DELAY_S, VENDOR, is_paired
-from tapeline.feed.barchart.products import product_of
+from tapeline.feed.barchart.payload import DELAY_S, is_paired
 from tapeline.feed.barchart.rows import Integers
 from tapeline.feed.barchart.series import VendorSeries
 from tapeline.feed.barchart.trade_times import DAY
 from tapeline.model.chains import ABSENT, ABSENT_CODE, NULL, NULL_CODE, Chain, Contracts, Mode, UnderlyingPrice
 from tapeline.model.frames import Array
-from tapeline.model.instruments import product_of_future
 
 _PRICES: Final = ("bid", "ask", "last", "open", "high", "low", "change", "settlement", "premium")
 _COUNTS: Final = (("volume", "volume"), ("open_interest", "openInterest"))
@@ -60,30 +59,16 @@ def parse_on_demand(
     columns |= _vendor_values(rows)
     columns |= _trade_days(rows)
     as_of = fetched_at - int(delay_s * 1e9)
-    product = product_of(product_of_future(series.underlying) or series.underlying)
     flags = contract_flags(
         dict.fromkeys(("bid", "ask", "last", "volume_is_stale"), np.full(len(rows), ABSENT)) | columns,
-        product,
+        series.product,
         is_expired=as_of >= series.expiry,
     )
     is_cut = not is_paired(strike, is_call) or (max_records is not None and len(rows) >= max_records)
-    price = None if underlying_price is None else underlying_price.value
-    marks = {
-        "series_from_code": not series.is_from_page,
-        "expired": as_of >= series.expiry,
-        "ghost_strikes": ghost_strikes(strike, price) > 0,
-    }
-    return Chain(
+    return chain_of(
+        series,
+        Contracts(strike, is_call, tuple(str(row.cells["symbol"]) for row in rows), columns, flags),
         source=source,
-        vendor=VENDOR,
-        underlying=series.underlying,
-        expiry=series.expiry,
-        series=series.series,
-        vendor_series=series.vendor_series,
-        style=series.style,
-        settlement_method=series.settlement_method,
-        multiplier=series.multiplier,
-        currency="USD",
         mode=mode,
         as_of=as_of,
         fetched_at=fetched_at,
@@ -91,10 +76,7 @@ def parse_on_demand(
         delay_s=delay_s,
         underlying_price=underlying_price,
         expected=None,
-        expected_from=None,
         complete=False if is_cut else None,
-        contracts=Contracts(strike, is_call, tuple(str(row.cells["symbol"]) for row in rows), columns, flags),
-        flags=tuple(name for name, holds in marks.items() if holds),
     )
 
 

@@ -20,9 +20,9 @@ import numpy as np
 from tapeline.errors import BadData
 from tapeline.feed.barchart import texts
 from tapeline.feed.barchart.answers import answer_object
-from tapeline.feed.barchart.marks import contract_flags, ghost_strikes, stale_volumes
+from tapeline.feed.barchart.chain import chain_of
+from tapeline.feed.barchart.marks import contract_flags, stale_volumes
 from tapeline.feed.barchart.names import parse_name
-from tapeline.feed.barchart.products import product_of
 from tapeline.feed.barchart.rows import Integers, Rows, rows_in
 from tapeline.feed.barchart.series import VendorSeries
 from tapeline.feed.barchart.trade_times import SECOND, trade_times
@@ -38,9 +38,7 @@ from tapeline.model.chains import (
     decimal_text,
 )
 from tapeline.model.frames import Array
-from tapeline.model.instruments import product_of_future
 
-VENDOR: Final = "barchart"
 DELAY_S: Final = 900.0
 """The vendor delays futures options by at least so much."""
 
@@ -84,20 +82,11 @@ def parse_chain(
     columns["volume_is_stale"] = stale_volumes(
         columns.get("volume", np.full(len(rows), ABSENT)), trade_at, precision, as_of, cme_globex_equity()
     )
-    product = product_of(product_of_future(series.underlying) or series.underlying)
-    flags = contract_flags(columns, product, is_expired=as_of >= series.expiry)
-    price = None if underlying_price is None else underlying_price.value
-    return Chain(
+    flags = contract_flags(columns, series.product, is_expired=as_of >= series.expiry)
+    return chain_of(
+        series,
+        Contracts(strike, is_call, tuple(symbols), columns, flags),
         source=source,
-        vendor=VENDOR,
-        underlying=series.underlying,
-        expiry=series.expiry,
-        series=series.series,
-        vendor_series=series.vendor_series,
-        style=series.style,
-        settlement_method=series.settlement_method,
-        multiplier=series.multiplier,
-        currency="USD",
         mode=mode,
         as_of=as_of,
         fetched_at=fetched_at,
@@ -105,19 +94,8 @@ def parse_chain(
         delay_s=delay_s,
         underlying_price=underlying_price,
         expected=total,
-        expected_from="vendor_total",
         complete=len(rows) == total and is_paired(strike, is_call),
-        contracts=Contracts(strike, is_call, tuple(symbols), columns, flags),
-        flags=tuple(
-            name
-            for name, holds in (
-                ("series_from_code", not series.is_from_page),
-                ("expired", as_of >= series.expiry),
-                ("ghost_strikes", ghost_strikes(strike, price) > 0),
-                ("trade_after_fetch", newest_trade > fetched_at),
-            )
-            if holds
-        ),
+        flags=("trade_after_fetch",) if newest_trade > fetched_at else (),
     )
 
 

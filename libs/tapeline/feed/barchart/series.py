@@ -24,7 +24,7 @@ from tapeline.feed.barchart.names import (
 )
 from tapeline.feed.barchart.products import MONTHS, PRODUCTS, QUARTERLY_MONTHS, Product, product_of
 from tapeline.model.chains import SettlementMethod
-from tapeline.model.instruments import Style
+from tapeline.model.instruments import Style, product_of_future
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class VendorSeries:
     settlement_method: SettlementMethod
     multiplier: int
     is_from_page: bool
+
+    @property
+    def product(self) -> Product:
+        """The product of the underlying future."""
+        return product_of(product_of_future(self.underlying) or self.underlying)
 
 
 def series_from_page(label: str, vendor_series: str, vendor_underlying: str | None, at_ns: int) -> VendorSeries:
