@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,6 +15,7 @@ from tapeline.errors import BrokerUnavailable, Retryable, TopicMismatch
 
 BATCH_MESSAGES: Final = 100
 _QUEUE_KIB: Final = 32 * 1024
+_PARTITION_FETCH_BYTES: Final = 1 << 20
 _LEADER_WAIT_S: Final = 0.05
 _METADATA_WAIT_S: Final = 2.0
 # Right after a topic was made, or a broker went, a partition has no leader for a moment.
@@ -32,10 +33,18 @@ Place = tuple[str, int]
 class Log:
     """Partitions of a cluster, read by offset. Blocking calls: use it from one thread that may wait.
 
-    `timeout_s` bounds every wait for the broker's answer. Only committed messages are read.
+    `timeout_s` bounds every wait for the broker's answer. Only committed messages are read, up to about
+    `partition_fetch_bytes` of a partition at a time.
     """
 
-    def __init__(self, bootstrap: str, client_id: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        *,
+        timeout_s: float = 30.0,
+        partition_fetch_bytes: int = _PARTITION_FETCH_BYTES,
+    ) -> None:
         self._timeout_s = timeout_s
         self._bootstrap = bootstrap
         self._last_error = "no answer"
@@ -51,6 +60,7 @@ class Log:
             "allow.auto.create.topics": False,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": _QUEUE_KIB,
+            "fetch.message.max.bytes": partition_fetch_bytes,
             # By default a full queue is left alone for a second, which frames fill in a few milliseconds.
             "fetch.queue.backoff.ms": 5,
             "reconnect.backoff.max.ms": 1_000,
@@ -107,6 +117,10 @@ class Log:
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Make `fetch` continue at these offsets, and nowhere else."""
         self._consumer.assign([TopicPartition(topic, partition, at) for (topic, partition), at in starts.items()])
+
+    def leave(self, places: Iterable[Place]) -> None:
+        """Fetch no more of these partitions; what was fetched of them already may still come."""
+        self._consumer.incremental_unassign([TopicPartition(*place) for place in places])
 
     def fetch(self, timeout_s: float) -> list[Message]:
         """Return the next messages in each partition's order; empty if there are none within `timeout_s`.
