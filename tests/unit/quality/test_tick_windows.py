@@ -25,7 +25,7 @@ from tests.unit.quality.tick_market import (
     reports,
 )
 
-from tapeline.model.columns import INT64_MAX
+from tapeline.model.columns import F_SNAPSHOT, INT64_MAX
 from tapeline.model.frames import TickFrame
 from tapeline.model.quality import MOST_NAMED
 from tapeline.model.tick_quality import TickReport
@@ -58,6 +58,18 @@ def test_a_clock_closes_a_window() -> None:
     (report,) = quality.apply(clock_frame({"mbo": T0 + MINUTE}))
     assert (report.ticks, report.errors) == (1, 1)
     assert quality.apply(clock_frame({"mbo": T0 + 3 * MINUTE})) == []
+
+
+def test_a_snapshot_is_not_looked_at() -> None:
+    quality = judge()
+    rows = [(T0 - 9 * S, "A", PRICE, 1, k, k, 0, F_SNAPSHOT) for k in (9, 8)]
+    quality.apply(Orders()(*rows, (T0, "A", PRICE, 1, 1, 1), (T0 + 1, "A", 0, 1, 2, 2)))
+    (report,) = quality.apply(clock_frame({"mbo": T0 + MINUTE}))
+    assert (report.ticks, [each.rule for each in report.findings]) == (2, ["03_not_positive"])
+    clean = judge()
+    clean.apply(Orders()(*rows, (T0, "A", PRICE, 1, 1, 1)))
+    (report,) = clean.apply(Orders("s2")((T0, "A", PRICE)))
+    assert (report.ticks, report.findings) == (1, ())
 
 
 def test_what_was_noted_is_told_once() -> None:
@@ -110,6 +122,15 @@ def test_the_gravest_comes_first() -> None:
         ("ESH4", "warning", 5),
     ]
     assert (report.errors, report.warnings) == (1, 1)
+
+
+def test_silence_lasts_until_the_clock() -> None:
+    orders = Orders(symbols=SYMBOLS)
+    rows = ((T0 + s * S, "A", PRICE, 1, s + 1, s + 1, int(s % 2 and s < 610)) for s in range(655))
+    quality = judge()
+    assert reports(quality, [orders(row) for row in rows]) == []
+    (_, report) = quality.apply(clock_frame({"mbo": T0 + 700 * S}))
+    assert [(each.symbol, each.numbers) for each in report.findings] == [("ESM4", {"longest_s": 91.0})]
 
 
 def test_a_late_tick_does_not_turn_the_clock_back() -> None:

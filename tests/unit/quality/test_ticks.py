@@ -16,6 +16,7 @@ from tests.unit.quality.tick_market import (
     MS,
     POINT,
     PRICE,
+    QUARTER,
     T0,
     Orders,
     Quotes,
@@ -241,14 +242,14 @@ def test_trades_among_quotes_are_judged_as_trades() -> None:
     assert set(found) == {("05_off_grid", "ESH4")}
 
 
-@pytest.mark.parametrize("kind", ["closed", "closing", "halted", "spread", "one_sided"])
+@pytest.mark.parametrize("kind", ["closed", "closing", "halted", "spread", "one_sided", "empty"])
 def test_a_top_may_be_crossed_while_nothing_trades(kind: str) -> None:
     hours = {"closed": [(T0 + MINUTE, T0 + 2 * MINUTE)], "closing": [(T0 - S, T0 + S)]}
     quality = judge(hours=hours.get(kind, ()))
     if kind == "halted":
         quality.apply(status_frame([(T0 - S, "N", 0)]))
-    bid = None if kind == "one_sided" else PRICE + POINT
-    frame = Quotes(classes="S" if kind == "spread" else "F")((T0 + S, bid, PRICE))
+    bid, ask = {"one_sided": (None, PRICE), "empty": (None, None)}.get(kind, (PRICE + POINT, PRICE))
+    frame = Quotes(classes="S" if kind == "spread" else "F")((T0 + S, bid, ask))
     assert findings(quality, frame) == {}
 
 
@@ -285,12 +286,14 @@ def test_an_instrument_without_a_known_step_keeps_to_none() -> None:
     assert findings(judge(definition(tick=None)), Orders()((T0, "A", PRICE + 1))) == {}
 
 
-def test_steps_that_differ_are_held_to_each_their_own() -> None:
+@pytest.mark.parametrize("coarse", [0, 1])
+def test_steps_that_differ_are_held_to_each_their_own(coarse: int) -> None:
     fifth = TickRule("definition", (TickStep(None, POINT // 20),))
-    quality = judge(definition(1), definition(2, fifth))
-    rows = ((T0, "A", PRICE), (T0 + 1, "A", PRICE + POINT // 20, 1, 2, 2, 1), (T0 + 2, "A", PRICE + POINT // 20))
+    rules = [QUARTER, fifth] if coarse == 0 else [fifth, QUARTER]
+    quality = judge(*(definition(number + 1, rule) for number, rule in enumerate(rules)))
+    rows = [(T0 + k, "A", PRICE + POINT // 20, 1, k + 1, k + 1, k) for k in range(2)]
     found = findings(quality, Orders(symbols=SYMBOLS)(*rows))
-    assert {key: finding.count for key, finding in found.items()} == {("05_off_grid", "ESH4"): 1}
+    assert {key: finding.count for key, finding in found.items()} == {("05_off_grid", SYMBOLS[coarse]): 1}
 
 
 # -- stale -----------------------------------------------------------------------------------------------------------
