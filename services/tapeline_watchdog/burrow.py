@@ -81,7 +81,4 @@ def _was_recently_at_the_end(commits: Sequence[Commit], ends: Collection[int]) -
 
 
 def _is_rewound(commits: Sequence[Commit]) -> bool:
-    for at, (earlier, later) in enumerate(pairwise(commits), start=1):
-        if later.offset < earlier.offset:
-            return all(commit.offset < earlier.offset for commit in commits[at:])
-    return False
+    return commits[-1].offset < max(commit.offset for commit in commits)

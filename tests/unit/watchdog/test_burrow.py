@@ -99,6 +99,11 @@ def test_a_rewind_counts_although_there_was_no_lag() -> None:
     assert partition_status(window, (5200,), current_lag=4200, now_ms=510_000) is Status.REWIND
 
 
+def test_a_second_rewind_counts_although_the_first_has_recovered() -> None:
+    window = every_100_s((3000, 2000, 4000, 500, 3900), (900, 2000, 400, 4500, 1200))
+    assert partition_status(window, (5200,), current_lag=1300, now_ms=510_000) is Status.REWIND
+
+
 def test_allowed_lag_is_none() -> None:
     """What a transaction's control record leaves behind is no reason for an alarm."""
     window = every_100_s(SAME, (1,) * 5)
