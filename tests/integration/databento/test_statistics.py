@@ -19,8 +19,8 @@ from tapeline_simulator.venue import OptionSettings
 async def test_statistics_from_before_the_session_are_on_the_tape_once_and_in_every_chain(
     bootstrap_servers: str, namespace: str, tmp_path: Path
 ) -> None:
-    options = OptionSettings(expiries=2, quotes_per_s=400.0, trades_per_s=1.0)
-    async with feed_rig(bootstrap_servers, tmp_path, records_per_s=500.0, options=options) as rig:
+    options = OptionSettings(expiries=2, quotes_per_s=100.0, trades_per_s=1.0)
+    async with feed_rig(bootstrap_servers, tmp_path, records_per_s=100.0, options=options) as rig:
         parents = parents_of(rig)
         names = ",".join(parents)
         rig.settings["subscriptions"] = f"statistics={names}; mbp-1={names}; definition={names}"
