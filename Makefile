@@ -31,7 +31,7 @@ setup: .venv/compiled ## Make the virtual environment with the locked packages a
 	@touch $@
 
 # else the first worker and the first market would do it, each while somebody waits
-.venv/compiled: .venv/installed $(wildcard libs/tapeline/orderflow/*.py) services/tapeline_simulator/exchange.py
+.venv/compiled: .venv/installed $(wildcard libs/tapeline/orderflow/*.py libs/tapeline/quality/tick_kernels/*.py) services/tapeline_simulator/exchange.py
 	@echo "setup: compiling the kernels (about half a minute)"
 	@$(BIN)/python -c "from tapeline_simulator.market import load_kernels; load_kernels()" & simulator=$$!; \
 		$(BIN)/python -m tapeline_processor.kernels && wait $$simulator

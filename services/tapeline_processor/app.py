@@ -21,13 +21,13 @@ from tapeline.feed.calendar import cme_globex_equity
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.memory import give_back_code
-from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.sessions import Sessions
 from tapeline_processor import kernels
 from tapeline_processor.agents.ticks import TicksAgent
 from tapeline_processor.checkpoints import Loader, Saver
 from tapeline_processor.dead_letters import DeadLetters
 from tapeline_processor.faust_app import GROUP, build_app
+from tapeline_processor.operators.states import Reference
 from tapeline_processor.options_desk import OptionsDesk
 from tapeline_processor.partitions import Partitions
 from tapeline_processor.settings import ProcessorSettings
@@ -64,8 +64,8 @@ class Worker:
         self._stop = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._first_topic = next(iter(topics))
-        contracts = ContractBook()
-        loader = Loader(servers, topics.__getitem__, sessions, contracts)
+        reference = Reference(sessions)
+        loader = Loader(servers, topics.__getitem__, reference)
         self.partitions = Partitions(
             loader.load, self._fail, on_restored=self._own, timeout_s=settings.restore_timeout_s, clock=clock
         )
@@ -91,7 +91,7 @@ class Worker:
         dead_letters = DeadLetters(self._publisher)
         self._desk = OptionsDesk(
             settings,
-            contracts,
+            reference.define,
             self.partitions,
             self._publisher,
             dead_letters,

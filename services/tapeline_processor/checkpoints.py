@@ -15,9 +15,7 @@ from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData, BrokerUnavailable
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import CHECKPOINT_SECONDS, CHECKPOINTS
-from tapeline.orderflow.contracts import ContractBook
-from tapeline.orderflow.sessions import Sessions
-from tapeline_processor.operators.states import OperatorStates, StatesCopy, pack_states, unpack_states
+from tapeline_processor.operators.states import OperatorStates, Reference, StatesCopy, pack_states, unpack_states
 from tapeline_processor.partitions import Fail, Partition, Restored
 
 log = get_logger("processor.checkpoints")
@@ -108,13 +106,11 @@ class Loader:
         self,
         bootstrap_servers: str,
         checkpoint_topic: Callable[[str], str],
-        sessions: Sessions,
-        contracts: ContractBook,
+        reference: Reference,
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._checkpoint_topic = checkpoint_topic
-        self._sessions = sessions
-        self._contracts = contracts
+        self._reference = reference
 
     async def load(self, assigned: set[TP]) -> Mapping[TP, Restored]:
         """Return state and place per partition. Raises BrokerUnavailable."""
@@ -142,11 +138,11 @@ class Loader:
     def _place(self, tp: TP, found: Restored | None, begin: int, end: int) -> Restored:
         where = {"topic": tp.topic, "partition": tp.partition}
         if found is None:
-            return Restored(OperatorStates.empty(self._sessions, self._contracts), begin)
+            return Restored(OperatorStates.empty(self._reference), begin)
         if found.next > end:
             # The log is another one than the checkpoint's: the topic was made anew, or the broker lost its end.
             log.error("checkpoint_beyond_log", **where, checkpoint_next=found.next, log_end=end, starting_at=begin)
-            return Restored(OperatorStates.empty(self._sessions, self._contracts), begin)
+            return Restored(OperatorStates.empty(self._reference), begin)
         if found.next < begin:
             # The state sees the jump in frame numbers and treats it as the gap that it is.
             log.error("log_deleted_before_read", **where, checkpoint_next=found.next, lost_messages=begin - found.next)
@@ -175,7 +171,7 @@ class Loader:
     def _first_good(self, tp: TP, candidates: list[Checkpoint]) -> Restored | None:
         for candidate in candidates:
             try:
-                states = unpack_states(checkpoints.decompress(candidate.data), self._sessions, self._contracts)
+                states = unpack_states(checkpoints.decompress(candidate.data), self._reference)
             except BadData as error:
                 log.error("checkpoint_unreadable", topic=tp.topic, partition=tp.partition, error=str(error))
             else:

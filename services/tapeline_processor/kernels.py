@@ -10,10 +10,9 @@ import numpy as np
 
 from tapeline.model.columns import COLUMNS, TICK_KINDS, Kind, TickKind
 from tapeline.model.frames import Array, Gap, TickFrame
-from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.flow import KINDS
 from tapeline.orderflow.sessions import Sessions
-from tapeline_processor.operators.states import OperatorStates, pack_states, unpack_states
+from tapeline_processor.operators.states import OperatorStates, Reference, pack_states, unpack_states
 
 _DAY_NS: Final = 86_400_000_000_000
 _ORDERS: Final = 200
@@ -22,11 +21,12 @@ _ORDERS: Final = 200
 
 def load(sessions: Sessions) -> None:
     """Run every kernel once, so that neither the first real frame nor the first gap need wait for it."""
-    contracts = ContractBook()
-    states = OperatorStates.empty(sessions, contracts)
+    reference = Reference(sessions)
+    states = OperatorStates.empty(reference)
     for frame in _frames():
         states.pressure.apply(frame)
-    unpack_states(pack_states(states.copy()), sessions, contracts)
+        states.tick_quality.apply(frame)
+    unpack_states(pack_states(states.copy()), reference)
 
 
 def _frames() -> Iterator[TickFrame]:

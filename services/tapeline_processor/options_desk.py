@@ -14,7 +14,6 @@ from tapeline.model.instrument_codec import decode_instrument
 from tapeline.model.instruments import TOPIC as INSTRUMENTS_TOPIC
 from tapeline.model.instruments import Instrument
 from tapeline.ops.logs import get_logger
-from tapeline.orderflow.contracts import ContractBook
 from tapeline.quality.best import Limits
 from tapeline.quality.chains import ChainLimits
 from tapeline_processor.dead_letters import DeadLetters
@@ -43,7 +42,7 @@ class OptionsDesk:
     def __init__(
         self,
         settings: ProcessorSettings,
-        contracts: ContractBook,
+        define: Callable[[Instrument], None],
         partitions: Partitions,
         publisher: Publisher,
         dead_letters: DeadLetters,
@@ -56,7 +55,7 @@ class OptionsDesk:
         session: str,
     ) -> None:
         self._settings = settings
-        self._contracts = contracts
+        self._take_definition = define
         self._fail = fail
         self._may_work = may_work
         self._now_ns = now_ns
@@ -144,5 +143,5 @@ class OptionsDesk:
             self._fail(error)
 
     def _define(self, _: int, instrument: Instrument) -> None:
-        self._contracts.define(instrument)
+        self._take_definition(instrument)
         self._definitions += 1

@@ -12,7 +12,6 @@ import orjson
 from tapeline.errors import Bug
 from tapeline.model.columns import INT64_MAX, INT64_MIN
 from tapeline.model.frames import Gap, TickFrame
-from tapeline.model.instruments import Instrument
 from tapeline.model.tick_quality import CHECKED_KINDS, EVERY_SYMBOL, TickReport
 from tapeline.quality.tick_definitions import Definitions
 from tapeline.quality.tick_flow import SymbolMarks, TickFlow
@@ -51,8 +50,7 @@ class _Stream:
 class TickQuality:
     """The quality of all streams of one partition: mbo and l1, in windows of 60 s of the tape's own time.
 
-    It is the last operator of a partition. Tell it the definitions with `define` as they are read, then per frame the
-    pressure rows that the frame has closed with `take_rows`, for they say what the book was like, and the frame itself
+    It is the last operator of a partition. `definitions` grow as they are read. Tell it per frame the pressure rows that the frame has closed with `take_rows`, for they say what the book was like, and the frame itself
     with `apply`: that returns the reports to publish, keyed by their `key`. There is a report of each window in which
     something was found; windows in which nothing was are reported together, an hour's at most, so that silence means
     that nothing was checked. A kind's first tick at or past a window's end closes it, or a clock; nothing depends on
@@ -70,15 +68,11 @@ class TickQuality:
     since the epoch; `Sessions.table` is such a one.
     """
 
-    def __init__(self, hours: Callable[[str], Int64s]) -> None:
+    def __init__(self, hours: Callable[[str], Int64s], definitions: Definitions) -> None:
         self._hours = hours
         self._hours_of: dict[str, Int64s] = {}
-        self._definitions = Definitions()
+        self._definitions = definitions
         self._streams: dict[tuple[str, str], _Stream] = {}
-
-    def define(self, instrument: Instrument) -> None:
-        """Take an instrument's definition, before or after its ticks; definitions are not part of the packed state."""
-        self._definitions.define(instrument)
 
     def apply(self, frame: TickFrame) -> list[TickReport]:
         """Judge a frame; return what there is to report now, mostly nothing."""
@@ -225,9 +219,9 @@ class TickQuality:
         return orjson.dumps({"streams": streams}), arrays
 
     @classmethod
-    def from_packed(cls, packed: Packed, hours: Callable[[str], Int64s]) -> TickQuality:
-        """Return the state that was copied; definitions must be told again."""
-        quality = cls(hours)
+    def from_packed(cls, packed: Packed, hours: Callable[[str], Int64s], definitions: Definitions) -> TickQuality:
+        """Return the state that was copied, to go on with these definitions, which are no part of it."""
+        quality = cls(hours, definitions)
         for saved in packed.header["streams"]:
             stream = _Stream(saved["source"], saved["stream"], saved["dataset"], saved["epoch"])
             quality._streams[stream.source, stream.stream] = stream

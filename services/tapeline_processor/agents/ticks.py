@@ -10,11 +10,13 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData
 from tapeline.model.codec import Decoder
+from tapeline.model.quality import TOPIC as QUALITY_TOPIC
+from tapeline.model.tick_quality import encode_tick_report
 from tapeline.ops.metrics import OPTION_FLOW_ROWS, PRESSURE_ROWS, PROCESSED_FRAMES, PROCESSED_TICKS
 from tapeline_processor.checkpoints import Saver
 from tapeline_processor.dead_letters import DeadLetters
 from tapeline_processor.errors import LostPlace
-from tapeline_processor.operators import assembly, option_flow, pressure
+from tapeline_processor.operators import assembly, option_flow, pressure, tick_quality
 from tapeline_processor.partitions import Partition, Partitions
 
 
@@ -31,6 +33,7 @@ class TicksAgent:
         self._decoder = Decoder()
         self._pressure_topic = namespaced(pressure.TOPIC)
         self._option_flow_topic = namespaced(option_flow.TOPIC)
+        self._quality_topic = namespaced(QUALITY_TOPIC)
         self._frames = PROCESSED_FRAMES.labels(topic)
         self._ticks = PROCESSED_TICKS.labels(topic)
         self._pressure_rows = PRESSURE_ROWS.labels(topic)
@@ -69,6 +72,7 @@ class TicksAgent:
         rows = pressure.pressure(states.pressure, frame)
         flow_rows = option_flow.option_flow(states.option_flow, frame)
         assembly.assemble(states.assembler, frame)
+        reports = tick_quality.tick_quality(states.tick_quality, frame, rows)
         self._frames.inc()
         if frame.columns:
             self._ticks.inc(len(frame))
@@ -81,3 +85,5 @@ class TicksAgent:
         for row in flow_rows:
             await self._publisher.publish(self._option_flow_topic, row.key, row.value, headers=opened)
             self._option_flow_rows.inc(row.rows)
+        for report in reports:
+            await self._publisher.publish(self._quality_topic, report.key, encode_tick_report(report))

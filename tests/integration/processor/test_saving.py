@@ -16,11 +16,10 @@ from tapeline.bus.checkpoints import Checkpoint, Part, complete, decompress
 from tapeline.bus.log import Log
 from tapeline.bus.publisher import Publisher
 from tapeline.errors import DeliveryFailed
-from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.sessions import Sessions
 from tapeline_cli.local_broker import LocalBroker
 from tapeline_processor.checkpoints import Saver
-from tapeline_processor.operators.states import OperatorStates, unpack_states
+from tapeline_processor.operators.states import OperatorStates, Reference, unpack_states
 from tapeline_processor.partitions import Partition
 
 AT = TP("ticks", 3)
@@ -51,7 +50,7 @@ class Setting:
         )
         self.partition = Partition(
             tp=AT,
-            states=OperatorStates.empty(Sessions.always(), ContractBook()),
+            states=OperatorStates.empty(Reference(Sessions.always())),
             next=7,
             saved_next=0,
             saved_ticks=0,
@@ -92,7 +91,7 @@ async def test_a_state_is_sent_only_after_the_delivery_of_its_rows(
         await saving
     (checkpoint,) = at.saved()
     assert (checkpoint.next, checkpoint.id) == (7, "id-0")
-    assert unpack_states(decompress(checkpoint.data), Sessions.always(), ContractBook()).ticks == 0
+    assert unpack_states(decompress(checkpoint.data), Reference(Sessions.always())).ticks == 0
 
 
 async def test_no_state_is_sent_after_a_row_that_failed(make: Callable[[], Setting]) -> None:

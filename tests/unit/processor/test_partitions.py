@@ -7,9 +7,8 @@ import asyncio
 import pytest
 from faust.types import TP
 
-from tapeline.orderflow.contracts import ContractBook
 from tapeline.orderflow.sessions import Sessions
-from tapeline_processor.operators.states import OperatorStates
+from tapeline_processor.operators.states import OperatorStates, Reference
 from tapeline_processor.partitions import Partitions, Restored
 
 ASSIGNED = {TP("ticks", 0), TP("ticks", 1)}
@@ -27,7 +26,7 @@ async def test_concurrent_restores_take_turns_and_swap_whole() -> None:
         place = next(places)
         restored = {}
         for tp in sorted(assigned):
-            restored[tp] = Restored(OperatorStates.empty(Sessions.always(), ContractBook()), place)
+            restored[tp] = Restored(OperatorStates.empty(Reference(Sessions.always())), place)
             await asyncio.sleep(0)
             seen.append({partition.next for partition in partitions.values()})
         inside -= 1

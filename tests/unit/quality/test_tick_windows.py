@@ -19,6 +19,7 @@ from tests.unit.quality.tick_market import (
     Quotes,
     S,
     always,
+    defined,
     definition,
     findings,
     judge,
@@ -148,7 +149,7 @@ def test_marks_and_epochs_survive_the_packing() -> None:
     quality.apply(status_frame([(T0, "N", 0)], epoch=5, symbols=("ESM4",)))
     fields = ("ts_event", "stat_type", "price", "symbol")
     quality.apply(tick_frame("statistics", fields, [(T0, 17, PRICE, 0)], epoch=5, symbols=("ESM4",)))
-    again = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*quality.copy()))), always)
+    again = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*quality.copy()))), always, defined())
     assert again.apply(Quotes(epoch=4, session="zombie")((T0, PRICE, PRICE + POINT))) == []
     header = {"epoch": 5, "symbols": SYMBOLS, "frame": 1}
     again.apply(Quotes(**header)((T0 + S, PRICE + POINT, PRICE, 9, 1)))
@@ -181,8 +182,7 @@ def test_the_packed_state_goes_on_as_the_state_itself() -> None:
     told = []
     for number, frame in enumerate(frames):
         if number % 37 == 0:
-            part = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*part.copy()))), always)
-            part.define(definition(1))
+            part = TickQuality.from_packed(Unpacker(pack(PartitionCopy(*part.copy()))), always, defined(definition(1)))
         told += part.apply(frame)
     assert told == expected
 

@@ -21,6 +21,8 @@ from tests.unit.quality.tick_market import (
     Orders,
     Quotes,
     S,
+    always,
+    defined,
     definition,
     findings,
     judge,
@@ -474,10 +476,11 @@ def test_only_the_newest_days_are_remembered() -> None:
 
 def test_a_definition_may_come_a_little_later() -> None:
     orders = Orders()
-    quality = judge(definition(7))
+    definitions = defined(definition(7))
+    quality = TickQuality(always, definitions)
     quality.apply(orders((T0 + 58 * S, "A", PRICE)))
     assert quality.apply(orders((T0 + 61 * S, "A", PRICE))) == []
-    quality.define(definition(1))
+    definitions.define(definition(1))
     assert findings(quality, orders((T0 + 80 * S, "A", PRICE + 1))).keys() == {("05_off_grid", "ESH4")}
 
 
@@ -531,7 +534,7 @@ def test_pressure_rows_say_what_the_book_was_like(row: dict[str, Any], rule: str
 
 def test_the_pressure_book_s_own_rows_are_understood() -> None:
     always_open = Sessions.always()
-    pressure, quality = PartitionState(always_open), TickQuality(lambda _: always_open.table())
+    pressure, quality = PartitionState(always_open), TickQuality(lambda _: always_open.table(), defined())
     orders = Orders()
     frames = [
         orders((T0, "R", None, None, 0, 1)),

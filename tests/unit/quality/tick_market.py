@@ -12,6 +12,7 @@ from tapeline.model.columns import INT64_MAX, INT64_MIN
 from tapeline.model.frames import TickFrame
 from tapeline.model.instruments import Instrument, TickRule, TickStep
 from tapeline.model.tick_quality import TickFinding, TickReport
+from tapeline.quality.tick_definitions import Definitions
 from tapeline.quality.ticks import TickQuality
 
 DAY = "2023-12-26"
@@ -31,10 +32,17 @@ def always(_: str = "") -> np.ndarray:
 
 def judge(*definitions: Instrument, hours: Sequence[tuple[int, int]] = ()) -> TickQuality:
     """Return a judge that knows these definitions, and these trading hours (none: always)."""
-    quality = TickQuality(lambda dataset: np.array(hours, dtype=np.int64) if hours else always(dataset))
-    for definition in definitions:
-        quality.define(definition)
-    return quality
+    return TickQuality(
+        lambda dataset: np.array(hours, dtype=np.int64) if hours else always(dataset), defined(*definitions)
+    )
+
+
+def defined(*instruments: Instrument) -> Definitions:
+    """Return what these definitions say."""
+    definitions = Definitions()
+    for instrument in instruments:
+        definitions.define(instrument)
+    return definitions
 
 
 def definition(instrument_id: int = 1, tick: TickRule | None = QUARTER, **changes: Any) -> Instrument:
