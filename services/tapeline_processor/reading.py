@@ -152,6 +152,8 @@ class Reader:
             wanted = dict.fromkeys(range(source.partitions(feed.topic)), ordered[None]) if None in ordered else ordered
             readings = {place: reading for place, reading in self._readings.items() if place[0] != feed.topic}
             for partition, order in wanted.items():
+                if self._stop.is_set():
+                    return False
                 place = (feed.topic, partition or 0)
                 reading = self._readings.get(place)
                 if reading is None or reading.order != order:

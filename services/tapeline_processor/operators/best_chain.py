@@ -88,7 +88,7 @@ class BestChains:
     def resume(self, partition: int, best: Chain) -> None:
         """Go on from the last best chain that there is of a key."""
         contest = self._contests.setdefault(best.key, Contest(partition, best.expiry))
-        contest.choice, contest.last, contest.told = Choice.of(best), best, _told(best, best.flags)
+        contest.choice, contest.last, contest.told = Choice.of(best), best, _told(best)
 
     def take(self, partition: int, chain: Chain, at_ns: int) -> Iterator[Output]:
         """Take in a source's chain, unless a newer one is there; yield what is to be told of its quality."""
@@ -145,7 +145,6 @@ class BestChains:
             return
         flags = (*last.flags, NO_ELIGIBLE_SOURCE)
         contest.last = replace(last, published_at=at_ns, flags=flags, selection=choice.selection)
-        contest.told = ()
         yield Output(contest.partition, BEST_TOPIC, key, encode_chain(contest.last))
 
     def _change(self, key: str, contest: Contest, before: Choice | None, at_ns: int) -> Iterator[Output]:
@@ -169,10 +168,8 @@ class BestChains:
         yield Output(contest.partition, EVENTS_TOPIC, event.key, encode_event(event))
 
 
-def _told(chain: Chain, flags: Iterable[str] = ()) -> tuple[object, ...]:
-    """Return by what a best chain differs from the one before, nothing for one that was only the last one."""
-    if NO_ELIGIBLE_SOURCE in flags:
-        return ()
+def _told(chain: Chain) -> tuple[object, ...]:
+    """Return by what a chain differs from the ones that were told before."""
     return chain.source, chain.mode, chain.as_of, chain.fetched_at
 
 
