@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from tests.integration.processor.tape import CHECKPOINTS, DEAD_LETTERS, TICKS, Tape, esh4
+from tests.integration.processor.tape import CHECKPOINTS, DEAD_LETTERS, QUALITY, TICKS, Tape, esh4
 from tests.integration.processor.worker import Worker
-from tests.unit.orderflow.builders import claim_frame
+from tests.unit.orderflow.builders import LAST, T0, S, claim_frame, clock_frame, mbo_frame
 
 from tapeline.model.codec import encode
 from tapeline.model.frames import Resume
@@ -107,6 +108,21 @@ def test_bad_frames_are_set_aside_and_the_stream_goes_on(make_tape: MakeTape, st
         assert headers["service"] == b"tapeline-processor"
     assert b"tapeline_dead_letters_total" in worker.get("/metrics")[1]
     assert len(list(worker.events("bad_message"))) == len(bad)
+
+
+def test_what_is_wrong_with_ticks_is_told(make_tape: MakeTape, start: Start) -> None:
+    tape = make_tape(1)
+    orders = mbo_frame([(T0, "A", "B", 4_800 * S, 1, 1, LAST), (T0 + 1, "A", "B", 0, 1, 2, LAST)])
+    tape.put([orders, clock_frame({"mbo": T0 + 180 * S})])
+    start().await_ready()
+    deadline_s = time.monotonic() + 60
+    told: list[dict[str, Any]] = []
+    while not told and time.monotonic() < deadline_s:
+        told = [json.loads(message.value() or b"") for message in tape.read(QUALITY)]
+    assert [(each["type"], each["stream"], each["kind"], each["ticks"]) for each in told] == [
+        ("tick_quality", "GLBX.MDP3/ES.FUT", "mbo", 2)
+    ]
+    assert "03_not_positive" in {finding["rule"] for finding in told[0]["findings"]}
 
 
 def test_frames_of_a_lower_epoch_are_ignored(make_tape: MakeTape, start: Start, real_data: Path) -> None:
