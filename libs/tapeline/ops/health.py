@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -25,12 +25,22 @@ _BEAT_S: Final = 0.1
 class HealthEndpoint:
     """Serve a service's health for as long as the `async with` block lasts.
 
-    `port` 0 takes any free one; `url` tells which. /livez answers 503 once the event loop was late by more than
-    `stalled_after_s`: an endpoint that cannot answer at all says the same by silence.
+    `port` 0 takes any free one; `url` tells which; `routes` are what else the service answers there. /livez answers 503
+    once the event loop was late by more than `stalled_after_s`: an endpoint that cannot answer at all says the same by
+    silence.
     """
 
-    def __init__(self, status: Status, *, port: int, host: str = "127.0.0.1", stalled_after_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        status: Status,
+        *,
+        port: int,
+        host: str = "127.0.0.1",
+        stalled_after_s: float = 10.0,
+        routes: Iterable[web.AbstractRouteDef] = (),
+    ) -> None:
         self._status = status
+        self._routes = routes
         self._host = host
         self._port = port
         self._stalled_after_s = stalled_after_s
@@ -41,6 +51,7 @@ class HealthEndpoint:
 
     async def __aenter__(self) -> Self:
         application = web.Application()
+        application.add_routes(self._routes)
         application.add_routes(
             [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -64,4 +65,75 @@ CHAINS_JUDGED: Final = Gauge("tapeline_processor_chains_judged", "Keys of chains
 CHECKPOINTS: Final = Counter("tapeline_processor_checkpoints", "Checkpoints written", ["topic"])
 CHECKPOINT_SECONDS: Final = Histogram(
     "tapeline_processor_checkpoint_seconds", "Time to pack and write a checkpoint", buckets=_LATENCY_BUCKETS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A gauge that a scrape reads from the last sample of a cluster, so that what has gone from there is gone here."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...] = ()
+
+
+# Watchdog
+SAMPLE_SECONDS: Final = Histogram(
+    "tapeline_watchdog_sample_seconds", "Time to read groups, offsets and times of records", buckets=_LATENCY_BUCKETS
+)
+FAILED_SAMPLES: Final = Counter("tapeline_watchdog_failed_samples", "Samples that the cluster did not answer in time")
+STUCK_PARTITIONS: Final = Sampled(
+    "tapeline_watchdog_stuck_partitions", "Partitions held by a worker that does not move", ("consumergroup",)
+)
+
+# Watchdog, under the names of kafka_exporter, which dashboards and alert rules ask for
+_PARTITION: Final = ("topic", "partition")
+_OF_GROUP: Final = ("consumergroup", "topic", "partition")
+KAFKA_BROKERS: Final = Sampled("kafka_brokers", "Brokers of the cluster")
+KAFKA_TOPIC_PARTITIONS: Final = Sampled("kafka_topic_partitions", "Partitions of a topic", ("topic",))
+KAFKA_PARTITION_CURRENT_OFFSET: Final = Sampled(
+    "kafka_topic_partition_current_offset", "Offset after the last record that may be read", _PARTITION
+)
+KAFKA_PARTITION_OLDEST_OFFSET: Final = Sampled(
+    "kafka_topic_partition_oldest_offset", "First offset that is still kept", _PARTITION
+)
+KAFKA_PARTITION_LEADER: Final = Sampled("kafka_topic_partition_leader", "Broker that leads; -1: none", _PARTITION)
+KAFKA_PARTITION_LEADER_IS_PREFERRED: Final = Sampled(
+    "kafka_topic_partition_leader_is_preferred", "1 where the first replica leads", _PARTITION
+)
+KAFKA_PARTITION_REPLICAS: Final = Sampled("kafka_topic_partition_replicas", "Replicas", _PARTITION)
+KAFKA_PARTITION_IN_SYNC_REPLICA: Final = Sampled(
+    "kafka_topic_partition_in_sync_replica", "Replicas that are in sync", _PARTITION
+)
+KAFKA_PARTITION_UNDER_REPLICATED: Final = Sampled(
+    "kafka_topic_partition_under_replicated_partition", "1 where replicas are not in sync", _PARTITION
+)
+KAFKA_GROUP_CURRENT_OFFSET: Final = Sampled("kafka_consumergroup_current_offset", "Committed offset", _OF_GROUP)
+KAFKA_GROUP_CURRENT_OFFSET_SUM: Final = Sampled(
+    "kafka_consumergroup_current_offset_sum", "Committed offsets of all partitions", ("consumergroup", "topic")
+)
+KAFKA_GROUP_LAG: Final = Sampled("kafka_consumergroup_lag", "Messages that are left to be read", _OF_GROUP)
+KAFKA_GROUP_LAG_SUM: Final = Sampled(
+    "kafka_consumergroup_lag_sum", "Messages that are left to be read of all partitions", ("consumergroup", "topic")
+)
+KAFKA_GROUP_MEMBERS: Final = Sampled("kafka_consumergroup_members", "Members of a group", ("consumergroup",))
+
+# Watchdog, under the names of kafka-lag-exporter
+KAFKA_GROUP_LAG_SECONDS: Final = Sampled(
+    "kafka_consumergroup_group_lag_seconds",
+    "Time from the first to the last record that is left to be read, by the records",
+    ("cluster_name", "group", "topic", "partition", "member_host", "consumer_id", "client_id"),
+)
+KAFKA_GROUP_MAX_LAG_SECONDS: Final = Sampled(
+    "kafka_consumergroup_group_max_lag_seconds", "The largest of a group's lags in seconds", ("cluster_name", "group")
+)
+
+# Watchdog, under the names of Burrow
+BURROW_GROUP_STATUS: Final = Sampled(
+    "burrow_kafka_consumer_status", "1 OK, 2 WARN, 3 ERR", ("cluster", "consumer_group")
+)
+BURROW_PARTITION_STATUS: Final = Sampled(
+    "burrow_kafka_topic_partition_status",
+    "1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND",
+    ("cluster", "consumer_group", "topic", "partition"),
 )

@@ -24,7 +24,7 @@ def group(name: str, committed: Mapping[Place, int], *members: Member) -> GroupS
 
 
 def partition(end: int | None, oldest: int | None = 0) -> PartitionState:
-    return PartitionState(oldest, end, leader=1, replicas=(1, 2), in_sync=(1,))
+    return PartitionState(oldest, end, leader=1, replicas=(1, 2), in_sync=(1, 2))
 
 
 def cluster(ends: Mapping[Place, int | None], *groups: GroupState) -> ClusterState:

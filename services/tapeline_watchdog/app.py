@@ -1,0 +1,43 @@
+"""The watchdog as a process: what watches, what tells, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY
+
+from tapeline.ops.health import HealthEndpoint
+from tapeline.ops.logs import get_logger
+from tapeline_watchdog.exporter import Row, exported, rows
+from tapeline_watchdog.lag_pages import LagPages
+from tapeline_watchdog.settings import WatchdogSettings
+from tapeline_watchdog.watching import LagWatch
+
+log = get_logger("watchdog")
+
+
+async def run(settings: WatchdogSettings, servers: str) -> None:
+    """Watch until SIGTERM or SIGINT."""
+    watch = LagWatch(settings, servers)
+    pages = LagPages(watch, settings, servers)
+
+    def values() -> Iterator[Row]:
+        # Of a cluster that does not answer no figure is better than an old one.
+        report = watch.fresh_report()
+        if report is not None:
+            yield from rows(report, watch.stuck, settings.cluster)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, watch.stop)
+    try:
+        with exported(values, REGISTRY):
+            async with HealthEndpoint(watch.status, port=settings.health_port, routes=pages.routes()) as health:
+                log.info("started", health=health.url, cluster=settings.cluster)
+                await watch.run()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    log.info("stopped")

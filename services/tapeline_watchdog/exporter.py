@@ -1,0 +1,108 @@
+"""The metrics of a sample, under the names that dashboards and alert rules already ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tapeline.bus.groups import ClusterState
+from tapeline.ops import metrics
+from tapeline.ops.metrics import Sampled
+from tapeline_watchdog.lag import GroupLag, LagReport, messages_of, seconds_of
+from tapeline_watchdog.workers import StuckWorker
+
+Row = tuple[Sampled, tuple[object, ...], float]
+"""A gauge, the values of its labels, and its own."""
+
+_SAMPLED = [value for value in vars(metrics).values() if isinstance(value, Sampled)]
+
+
+def rows(report: LagReport, stuck: Collection[StuckWorker], cluster_name: str) -> Iterator[Row]:
+    """Yield every gauge's values. Partitions that a group has never committed have no lag, not that of the topic."""
+    yield from _cluster_rows(report.cluster)
+    held = dict.fromkeys(report.groups, 0)
+    for worker in stuck:
+        held[worker.group] += len(worker.partitions)
+    for group in report.groups.values():
+        yield from _group_rows(group)
+        yield from _judged_rows(group, cluster_name)
+        yield metrics.STUCK_PARTITIONS, (group.group,), held[group.group]
+
+
+@contextmanager
+def exported(values: Callable[[], Iterable[Row]], registry: CollectorRegistry) -> Iterator[None]:
+    """Let scrapes of the registry read `values`, for as long as the block lasts."""
+    collector = _Collector(values)
+    registry.register(collector)
+    try:
+        yield
+    finally:
+        registry.unregister(collector)
+
+
+class _Collector(Collector):
+    def __init__(self, values: Callable[[], Iterable[Row]]) -> None:
+        self._values = values
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return [_family(gauge) for gauge in _SAMPLED]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for gauge, labels, value in self._values():
+            family = families.setdefault(gauge.name, _family(gauge))
+            family.add_metric([str(label) for label in labels], value)
+        return families.values()
+
+
+def _family(gauge: Sampled) -> GaugeMetricFamily:
+    return GaugeMetricFamily(gauge.name, gauge.documentation, labels=gauge.labels)
+
+
+def _cluster_rows(cluster: ClusterState) -> Iterator[Row]:
+    yield metrics.KAFKA_BROKERS, (), cluster.brokers
+    partitions: dict[str, int] = defaultdict(int)
+    for place, state in cluster.partitions.items():
+        partitions[place[0]] += 1
+        if state.end is not None:
+            yield metrics.KAFKA_PARTITION_CURRENT_OFFSET, place, state.end
+        if state.oldest is not None:
+            yield metrics.KAFKA_PARTITION_OLDEST_OFFSET, place, state.oldest
+        yield metrics.KAFKA_PARTITION_LEADER, place, state.leader
+        yield metrics.KAFKA_PARTITION_LEADER_IS_PREFERRED, place, state.replicas[:1] == (state.leader,)
+        yield metrics.KAFKA_PARTITION_REPLICAS, place, len(state.replicas)
+        yield metrics.KAFKA_PARTITION_IN_SYNC_REPLICA, place, len(state.in_sync)
+        yield metrics.KAFKA_PARTITION_UNDER_REPLICATED, place, len(state.in_sync) < len(state.replicas)
+    for topic, count in partitions.items():
+        yield metrics.KAFKA_TOPIC_PARTITIONS, (topic,), count
+
+
+def _group_rows(group: GroupLag) -> Iterator[Row]:
+    yield metrics.KAFKA_GROUP_MEMBERS, (group.group,), len(group.members)
+    for topic, partitions in group.topics.items():
+        committed = sum(partition.committed for partition in partitions)
+        yield metrics.KAFKA_GROUP_CURRENT_OFFSET_SUM, (group.group, topic), committed
+        yield metrics.KAFKA_GROUP_LAG_SUM, (group.group, topic), messages_of(partitions)
+        for partition in partitions:
+            labels = (group.group, topic, partition.partition)
+            yield metrics.KAFKA_GROUP_CURRENT_OFFSET, labels, partition.committed
+            yield metrics.KAFKA_GROUP_LAG, labels, partition.messages
+
+
+def _judged_rows(group: GroupLag, cluster_name: str) -> Iterator[Row]:
+    yield metrics.BURROW_GROUP_STATUS, (cluster_name, group.group), group.status
+    seconds = seconds_of(group.partitions)
+    if seconds is not None:
+        yield metrics.KAFKA_GROUP_MAX_LAG_SECONDS, (cluster_name, group.group), seconds
+    for partition in group.partitions:
+        labels = (cluster_name, group.group, partition.topic, partition.partition)
+        yield metrics.BURROW_PARTITION_STATUS, labels, partition.status
+        if partition.seconds is not None:
+            owner = partition.owner
+            held_by = ("", "", "") if owner is None else (owner.host, owner.member_id, owner.client_id)
+            yield metrics.KAFKA_GROUP_LAG_SECONDS, (*labels, *held_by), partition.seconds

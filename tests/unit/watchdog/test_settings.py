@@ -1,0 +1,41 @@
+"""Settings of the watchdog: a user's mistake is named with its rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tapeline.errors import Misconfigured
+from tapeline_watchdog.settings import WatchdogSettings
+
+
+def load(**names: str) -> WatchdogSettings:
+    environment = {f"TAPELINE_WATCHDOG_{name.upper()}": value for name, value in names.items()}
+    return WatchdogSettings.load(environment, dotenv=Path("/nowhere/.env"))
+
+
+def test_defaults_and_lists() -> None:
+    assert load().processor_urls == ("http://127.0.0.1:8110",)
+    assert load().health_port == 8112
+    both = load(processor_urls="http://one:8110/, http://two:1")
+    assert both.processor_urls == ("http://one:8110", "http://two:1")
+    assert load(processor_urls="").processor_urls == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("groups", "(", "must be a regular expression"),
+        ("topics", "*", "must be a regular expression"),
+        ("processor_urls", "127.0.0.1:8110", "must be addresses such as http://127.0.0.1:8110"),
+        ("processor_urls", "http://one/readyz", "must be addresses such as http://127.0.0.1:8110"),
+        ("cluster", "a/b", "match pattern"),
+        ("interval_s", "0", "greater than 0"),
+        ("window", "1", "greater than or equal to 2"),
+        ("allowed_lag", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_one_is_named(name: str, value: str, rule: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"TAPELINE_WATCHDOG_{name.upper()} .*{rule}"):
+        load(**{name: value})
