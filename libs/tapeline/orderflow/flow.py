@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tapeline.errors import Bug
 from tapeline.model.columns import F_SNAPSHOT, INT64_MIN
 from tapeline.model.frames import Gap, TickFrame
+from tapeline.orderflow.doubts import BookDoubt, book_doubts
 from tapeline.orderflow.layout import (
     DONE,
     END,
@@ -72,6 +73,8 @@ class Flow:
         self._windows_ms = windows_ms
         self._marks = marks
         self._buffer = buffer
+        self.doubts: list[BookDoubt] = []
+        """What closed windows said of the books, until somebody takes it."""
         self.arrays = new_arrays(np.array(windows_ms, dtype=np.int64) * 1_000_000, sessions)
         self._forget_symbols()
 
@@ -225,6 +228,8 @@ class Flow:
         count = int(self.arrays.flow[ROWS_USED])
         if count:
             self._writer.write(self.arrays.rows, count)
+            if self.kind == "mbo":
+                self.doubts += book_doubts(self.arrays.rows[:count], list(self.slots), self._windows_ms)
             self.arrays.flow[ROWS_USED] = 0
 
 

@@ -13,6 +13,7 @@ import orjson
 from tapeline.errors import Bug
 from tapeline.model.frames import Gap, TickFrame
 from tapeline.model.windows import WINDOWS_MS
+from tapeline.orderflow.doubts import BookDoubt
 from tapeline.orderflow.flow import CLASSES_IN_SCOPE, KINDS, Flow, Marks
 from tapeline.orderflow.layout import Int64s
 from tapeline.orderflow.packing import PartitionCopy, Unpacker, pack
@@ -101,6 +102,14 @@ class PartitionState:
         elif frame.kind == "status":
             self._status(stream, frame)
         return []
+
+    def take_doubts(self, source: str, stream: str) -> list[BookDoubt]:
+        """Return what the rows of a stream have said of its books since the last call."""
+        flows = self._streams[source, stream].flows if (source, stream) in self._streams else {}
+        if "mbo" not in flows or not flows["mbo"].doubts:
+            return []
+        doubts, flows["mbo"].doubts = flows["mbo"].doubts, []
+        return doubts
 
     def _flow(self, stream: StreamState, kind: str) -> Flow:
         if kind not in stream.flows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
@@ -20,10 +20,6 @@ from tapeline.quality.tick_kernels.layout import FLOW_WIDTH, Int64s
 _UPPER_LIMIT: Final = 17
 _LOWER_LIMIT: Final = 18
 """Kinds of statistics, as DBN numbers them: the venue's price limits."""
-
-_BOOK_WORDS: Final = (b'"crossed"', b'"locked"', b'"unknown_order"')
-_SHORTEST_MS: Final = 100
-_MINUTE_MS: Final = 60_000
 
 
 class Packed(Protocol):
@@ -50,8 +46,9 @@ class _Stream:
 class TickQuality:
     """The quality of all streams of one partition: mbo and l1, in windows of 60 s of the tape's own time.
 
-    It is the last operator of a partition. `definitions` grow as they are read. Tell it per frame the pressure rows that the frame has closed with `take_rows`, for they say what the book was like, and the frame itself
-    with `apply`: that returns the reports to publish, keyed by their `key`. There is a report of each window in which
+    It is the last operator of a partition. `definitions` grow as they are read. Tell it per frame what the pressure
+    operator found of the book with `note_book`, and the frame itself with `apply`: that returns the reports to publish,
+    keyed by their `key`. There is a report of each window in which
     something was found; windows in which nothing was are reported together, an hour's at most, so that silence means
     that nothing was checked. A kind's first tick at or past a window's end closes it, or a clock; nothing depends on
     how ticks are framed. What the book was like in a minute is known, and reported, one window later. Findings that
@@ -93,26 +90,14 @@ class TickQuality:
             self._statistics(stream, frame)
         return []
 
-    def take_rows(self, value: bytes) -> None:
-        """Take a message of pressure rows: whether the book was crossed, locked, or did not know an order."""
-        if not any(word in value for word in _BOOK_WORDS):
+    def note_book(self, source: str, stream: str, doubts: Iterable[tuple[str, str, int, int]]) -> None:
+        """Take what a book was like: ``crossed_book``, ``locked_book`` or ``unknown_order``; symbol, since when, count."""
+        known = self._streams.get((source, stream))
+        flow = None if known is None else known.flows.get("mbo")
+        if flow is None:
             return
-        message = orjson.loads(value)
-        if message["kind"] != "mbo":
-            return
-        stream = self._streams.get((message["source"], message["stream"]))
-        if stream is None or "mbo" not in stream.flows:
-            return
-        flow = stream.flows["mbo"]
-        for row in message["rows"]:
-            symbol, ts, reasons = row["symbol"], int(row["window_start"]), row["reasons"]
-            if row["window_ms"] == _SHORTEST_MS:
-                if "crossed" in reasons:
-                    flow.note("crossed_book", symbol, ts)
-                if "locked" in reasons:
-                    flow.note("locked_book", symbol, ts)
-            elif row["window_ms"] == _MINUTE_MS and "unknown_order" in reasons and row["book_valid"]:
-                flow.note("unknown_order", symbol, ts, count=max(1, row["modify_unknown_count"] or 0))
+        for name, symbol, first_at, count in doubts:
+            flow.note(name, symbol, first_at, count=count)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class TicksAgent:
         rows = pressure.pressure(states.pressure, frame)
         flow_rows = option_flow.option_flow(states.option_flow, frame)
         assembly.assemble(states.assembler, frame)
-        reports = tick_quality.tick_quality(states.tick_quality, frame, rows)
+        reports = tick_quality.tick_quality(states.tick_quality, frame, states.pressure)
         self._frames.inc()
         if frame.columns:
             self._ticks.inc(len(frame))

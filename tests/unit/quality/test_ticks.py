@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 from tests.unit.orderflow.builders import clock_frame, gap_frame, status_frame, tick_frame
 from tests.unit.quality.tick_market import (
@@ -504,32 +503,18 @@ def test_an_id_of_another_day_is_not_defined() -> None:
 # -- the book --------------------------------------------------------------------------------------------------------
 
 
-def rows_message(**row: Any) -> bytes:
-    defaults = {"symbol": "ESH4", "window_start": str(T0), "window_ms": 60_000, "book_valid": True, "reasons": []}
-    header = {"schema": "pressure.v1", "source": "saved", "stream": "GLBX.MDP3/ES.FUT", "kind": "mbo"}
-    return orjson.dumps({**header, "rows": [{**defaults, "modify_unknown_count": 0, **row}]})
-
-
 @pytest.mark.parametrize(
-    ("row", "rule", "count"),
-    [
-        ({"reasons": ["crossed"], "window_ms": 100}, "01_crossed", 1),
-        ({"reasons": ["locked"], "window_ms": 100}, "02_locked", 1),
-        ({"reasons": ["crossed"]}, None, 0),
-        ({"reasons": ["unknown_order"], "modify_unknown_count": 3}, "18_unknown_order", 3),
-        ({"reasons": ["unknown_order"]}, "18_unknown_order", 1),
-        ({"reasons": ["unknown_order"], "window_ms": 100}, None, 0),
-        ({"reasons": ["warming", "unknown_order"], "book_valid": False}, None, 0),
-        ({"reasons": ["one_sided"], "window_ms": 100}, None, 0),
-    ],
+    ("name", "rule"),
+    [("crossed_book", "01_crossed"), ("locked_book", "02_locked"), ("unknown_order", "18_unknown_order")],
 )
-def test_pressure_rows_say_what_the_book_was_like(row: dict[str, Any], rule: str | None, count: int) -> None:
+def test_what_the_book_was_like_is_told_with_its_rule(name: str, rule: str) -> None:
     quality = judge()
     orders = Orders()
     quality.apply(orders((T0, "A", PRICE)))
-    quality.take_rows(rows_message(**row))
+    quality.note_book("saved", "GLBX.MDP3/ES.FUT", [(name, "ESH4", T0, 3)])
+    quality.note_book("saved", "GLBX.MDP3/NQ.FUT", [(name, "NQH4", T0, 1)])
     found = findings(quality, orders((T0 + S, "A", PRICE)))
-    assert {key: each.count for key, each in found.items()} == ({(rule, "ESH4"): count} if rule else {})
+    assert {key: (each.count, each.first_at) for key, each in found.items()} == {(rule, "ESH4"): (3, T0)}
 
 
 def test_the_pressure_book_s_own_rows_are_understood() -> None:
@@ -545,8 +530,8 @@ def test_the_pressure_book_s_own_rows_are_understood() -> None:
     ]
     told = []
     for frame in frames:
-        for message in pressure.apply(frame):
-            quality.take_rows(message.value)
+        pressure.apply(frame)
+        quality.note_book(frame.source, frame.stream, pressure.take_doubts(frame.source, frame.stream))
         told += quality.apply(frame)
     assert [(each.rule, each.count, each.first_at) for report in told for each in report.findings] == [
         ("18_unknown_order", 1, T0)
