@@ -17,10 +17,21 @@ def event_line(event: Document) -> str:
     """Return the line of a feed event."""
     where = f"{_moment(event['at'])} {event['source']} {event['stream']}"
     if event["type"] == "heartbeat":
-        latency_ns = event["latency_p99_ns"]
-        latency = "" if latency_ns is None else f", latency p99 {latency_ns / 1e6:,.1f} ms"
-        return f"{where} {event['kind']}: {event['ticks']:,} ticks, frame {event['frame']}{latency}"
-    return f"{where} {event['type']} {event.get('reason') or event.get('gap') or ''}".rstrip()
+        return f"{where} {event['kind']}: {_beat(event)}"
+    if event["type"] == "source_changed":
+        return f"{where} source_changed {event['was']} → {event['now']}: {event['reason']}"
+    captures = f" (captured: {', '.join(event['captures'])})" if event.get("captures") else ""
+    return f"{where} {event['type']} {event.get('reason') or event.get('gap') or ''}".rstrip() + captures
+
+
+def _beat(event: Document) -> str:
+    latency_ns = event["latency_p99_ns"]
+    said = [counted(event["ticks"], "chain" if event["kind"] == "chain" else "tick")]
+    if event["frame"] is not None:
+        said.append(f"frame {event['frame']}")
+    if latency_ns is not None:
+        said.append(f"latency p99 {latency_ns / 1e6:,.1f} ms")
+    return ", ".join(said)
 
 
 def instrument_line(instrument: Document) -> str:
@@ -63,7 +74,7 @@ def _completeness_line(event: Document) -> str:
 
 def _chain_check_line(event: Document) -> str:
     verdict = event["verdict"]
-    said = [f"{verdict['errors']:,} errors, {verdict['warnings']:,} warnings"]
+    said = [f"{counted(verdict['errors'], 'error')}, {counted(verdict['warnings'], 'warning')}"]
     said += [
         f"{finding['rule']} {finding['severity']}: {finding['detail']}" + _named(finding)
         for finding in event["findings"]
@@ -77,10 +88,10 @@ def _chain_check_line(event: Document) -> str:
 
 def _tick_quality_line(event: Document) -> str:
     said = [f"{event['ticks']:,} ticks since {_moment(event['since'])}"]
-    said += [f"{event['errors']:,} errors, {event['warnings']:,} warnings"]
+    said += [f"{counted(event['errors'], 'error')}, {counted(event['warnings'], 'warning')}"]
     said += [
-        f"{finding['rule']} {finding['severity']} {finding['symbol']} {finding['count']:,} times: {finding['detail']}"
-        + "".join(f", {name} {number:,.10g}" for name, number in finding["numbers"].items())
+        f"{finding['rule']} {finding['severity']} {finding['symbol']} {counted(finding['count'], 'time')}:"
+        f" {finding['detail']}" + "".join(f", {name} {number:,.10g}" for name, number in finding["numbers"].items())
         for finding in event["findings"]
     ]
     if event["not_checked"]:
@@ -93,6 +104,11 @@ _QUALITY_LINES: Final = {
     "chain_check": _chain_check_line,
     "tick_quality": _tick_quality_line,
 }
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _named(finding: Document) -> str:

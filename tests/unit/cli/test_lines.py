@@ -63,7 +63,7 @@ def test_quality_names_few_of_many_and_says_the_end_of_the_day() -> None:
 def test_a_check_of_a_chain_says_what_was_found_where_and_what_was_not_looked_at() -> None:
     chain = "NQZ6/2026-11-26T21:00:00Z"
     assert quality_line(golden("quality.v1.chain_check")) == (
-        f"2026-11-24 14:15:00 saved (barchart) saved {chain} as of 2026-11-24 13:59:00: 1 errors, 1 warnings;"
+        f"2026-11-24 14:15:00 saved (barchart) saved {chain} as of 2026-11-24 13:59:00: 1 error, 1 warning;"
         " 30_completeness error: 588 of 600 contracts are there; expected by vendor_total, which proves transport only;"
         " 34_vertical warning: spreads that cost less than nothing, or pay less than their price in every case"
         " (NQZ6 2026-11-26T21:00Z C25100, NQZ6 2026-11-26T21:00Z C25125);"
@@ -77,9 +77,9 @@ def test_a_check_of_a_chain_says_what_was_found_where_and_what_was_not_looked_at
 def test_a_report_of_ticks_says_what_was_found_of_which_symbol() -> None:
     assert quality_line(golden("quality.v1.tick_quality")) == (
         "2026-11-24 14:00:00 databento GLBX.MDP3/NQ.FUT mbo: 41,873 ticks since 2026-11-24 13:59:00;"
-        " 2 errors, 1 warnings; 05_off_grid warning NQH7 3 times: a price is no multiple of the instrument's step,"
-        " price 25,104.13; 06_stale error NQZ6 1 times: nothing comes of it, while the rest of the stream goes on,"
-        " longest_s 87.9; 10_gap error * 1 times: disconnected;"
+        " 2 errors, 1 warning; 05_off_grid warning NQH7 3 times: a price is no multiple of the instrument's step,"
+        " price 25,104.13; 06_stale error NQZ6 1 time: nothing comes of it, while the rest of the stream goes on,"
+        " longest_s 87.9; 10_gap error * 1 time: disconnected;"
         " not checked: 17_definition (there are no definitions of GLBX.MDP3 on 2026-11-24)"
     )
 
@@ -87,3 +87,18 @@ def test_a_report_of_ticks_says_what_was_found_of_which_symbol() -> None:
 def test_events_say_what_happened() -> None:
     lines = [event_line(golden(f"feed-event.v1.{name}")) for name in ("connected", "disconnected", "heartbeat")]
     assert [line.split()[4] for line in lines] == ["connected", "disconnected", "mbo:"]
+
+
+def test_a_change_of_source_says_from_what_to_what_and_a_failure_names_its_files() -> None:
+    changed = golden("feed-event.v1.source_changed")
+    assert f"{changed['was']} → {changed['now']}: {changed['reason']}" in event_line(changed)
+    failed = golden("feed-event.v1.fetch_failed")
+    assert event_line(failed).endswith(f"{failed['reason']} (captured: {', '.join(failed['captures'])})")
+
+
+def test_a_heartbeat_says_nothing_of_frames_where_there_are_none() -> None:
+    beat = golden("feed-event.v1.heartbeat")
+    assert event_line({**beat, "kind": "chain", "ticks": 1, "frame": None, "latency_p99_ns": None}).endswith(
+        "chain: 1 chain"
+    )
+    assert f"frame {beat['frame']}" in event_line(beat)
