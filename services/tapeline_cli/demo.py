@@ -16,9 +16,8 @@ from typing import Annotated, Any, Final
 import aiohttp
 import orjson
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
 from tapeline.bus.log import Log
@@ -108,7 +107,7 @@ class Seen:
             self.lines.append(line)
             self.untold.append(line)
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[RenderableType]:
         """Return pressure, the ladder of the next expiry, and its flow."""
         return [self.board.table("bid/ask pressure"), self.ladder.table(), self.flow.table()]
 

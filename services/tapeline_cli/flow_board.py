@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tapeline_cli.fitting import Fitting
 from tapeline_cli.ladder import Wanted, chicago
 
 Row = Mapping[str, Any]
@@ -19,16 +21,25 @@ _HEADINGS: Final = (
     "kind",
     "window",
     "at",
-    "calls +/−",
-    "puts +/−",
-    "call premium",
-    "put premium",
-    "delta flow",
-    "vega flow",
+    "calls\n+/−",
+    "puts\n+/−",
+    "call\npremium",
+    "put\npremium",
+    "delta\nflow",
+    "vega\nflow",
     "most traded",
     "state",
 )
 _LEFT: Final = ("expiry", "kind", "most traded", "state")
+_SHAPES: Final[tuple[frozenset[str], ...]] = (
+    frozenset(),
+    frozenset({"most traded"}),
+    frozenset({"most traded", "vega\nflow"}),
+    frozenset({"most traded", "vega\nflow", "kind"}),
+    frozenset({"most traded", "vega\nflow", "kind", "at"}),
+    frozenset({"most traded", "vega\nflow", "kind", "at", "state"}),
+)
+"""Which columns are left out, from the widest screen to the narrowest."""
 
 
 class FlowBoard:
@@ -51,21 +62,28 @@ class FlowBoard:
         if known is None or int(known["window_start"]) <= int(row["window_start"]):
             self._rows[key] = row
 
-    def table(self) -> Table:
+    def table(self) -> RenderableType:
         """Return the table: one line per expiry, kind and window, the next expiry first."""
-        table = Table(title="option flow", expand=False)
-        for heading in _HEADINGS:
-            table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=heading == "expiry")
         keys = sorted(self._rows)
-        previous = ""
-        for key in keys[: self._most_rows]:
-            row = self._rows[key]
-            name = f"{row['underlying']} {chicago(row['expiry']):%d %b %H:%M}"
-            table.add_row("" if name == previous else name, *_cells(row))
-            previous = name
-        if len(keys) > self._most_rows:
-            table.caption = f"{len(keys) - self._most_rows} more lines are not shown; choose with --expiry"
-        return table
+        rows = [self._rows[key] for key in keys[: self._most_rows]]
+        return Fitting(_SHAPES, lambda left_out: _draw(rows, len(keys) - len(rows), left_out))
+
+
+def _draw(rows: Sequence[Row], more: int, left_out: frozenset[str]) -> Table:
+    is_narrowest = left_out == _SHAPES[-1]
+    table = Table(title="option flow", expand=False, padding=(0, 0 if is_narrowest else 1))
+    shown = [at for at, heading in enumerate(_HEADINGS) if heading not in left_out]
+    for heading in (_HEADINGS[at] for at in shown):
+        table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=heading == "expiry")
+    previous = ""
+    for row in rows:
+        name = f"{row['underlying']} {chicago(row['expiry']):%d %b %H:%M}"
+        cells = ["" if name == previous else name, *_cells(row)]
+        table.add_row(*(cells[at] for at in shown))
+        previous = name
+    if more:
+        table.caption = f"{more} more lines are not shown; choose with --expiry"
+    return table
 
 
 def _cells(row: Row) -> list[str | Text]:

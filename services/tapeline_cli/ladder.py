@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tapeline.errors import Misconfigured
 from tapeline.model.instruments import product_of_future
+from tapeline_cli.fitting import Fitting
+from tapeline_cli.lines import counted
 
 Document = Mapping[str, Any]
+Shape = tuple[frozenset[str], str]
 
 _CHICAGO: Final = ZoneInfo("America/Chicago")
 _CALL_SIDE: Final = {
@@ -22,13 +26,13 @@ _CALL_SIDE: Final = {
     "volume": "volume",
     "iv_mid": "IV",
     "delta": "delta",
-    "bid": "call bid",
-    "ask": "call ask",
+    "bid": "call\nbid",
+    "ask": "call\nask",
 }
 """Fields and their headings, from the outside to the strike."""
 _PUT_SIDE: Final = {
-    "bid": "put bid",
-    "ask": "put ask",
+    "bid": "put\nbid",
+    "ask": "put\nask",
     "delta": "delta",
     "iv_mid": "IV",
     "volume": "volume",
@@ -44,6 +48,16 @@ _FORMS: Final = {
 }
 _SHOWN_OTHERWISE: Final = {"stale_volume"}
 """Its volume is in brackets."""
+_STALE_VOLUME: Final = "a volume in brackets is of an earlier day"
+_SHAPES: Final[tuple[Shape, ...]] = (
+    (frozenset(), " "),
+    (frozenset(), "\n"),
+    (frozenset({"volume"}), "\n"),
+    (frozenset({"volume", "open_interest"}), "\n"),
+    (frozenset({"volume", "open_interest", "delta"}), "\n"),
+    (frozenset({"volume", "open_interest", "delta", "iv_mid"}), "\n"),
+)
+"""Which fields are left out, and what stands between flags: from the widest screen to the narrowest."""
 _OLD_S: Final = 5.0
 """A live chain older than this is marked."""
 
@@ -94,26 +108,33 @@ class Ladder:
         if self._wanted.covers(chain):
             self._chains[chain["key"]] = chain
 
-    def table(self) -> Table:
+    def table(self) -> RenderableType:
         """Return the ladder of the chain that expires next, and the names of the others."""
         now_ns = self._now_ns()
         chains = sorted(self._chains.values(), key=lambda chain: int(chain["expiry"]))
         alive = [chain for chain in chains if int(chain["expiry"]) > now_ns] or chains[-1:]
         if not alive:
             return self._empty()
-        chain = alive[0]
+        return Fitting(_SHAPES, lambda shape: self._draw(alive[0], alive[1:], now_ns, shape))
+
+    def _draw(self, chain: Document, others: Sequence[Document], now_ns: int, shape: Shape) -> Table:
+        left_out, between_flags = shape
+        calls, puts = ([name for name in side if name not in left_out] for side in (_CALL_SIDE, _PUT_SIDE))
         table = Table(title=_title(chain, now_ns), expand=False)
-        for heading in (*_CALL_SIDE.values(), "strike", *_PUT_SIDE.values()):
+        for heading in (*(_CALL_SIDE[name] for name in calls), "strike", *(_PUT_SIDE[name] for name in puts)):
             table.add_column(heading, justify="right")
         table.add_column("flags")
+        has_stale_volume = False
         for strike, is_at_the_money, call, put in _around_the_money(chain, self._strikes):
-            cells = [_cell(call, name) for name in _CALL_SIDE]
+            cells = [_cell(call, name) for name in calls]
             cells.append(Text(f"{strike:,g}", "bold reverse" if is_at_the_money else "bold"))
-            cells += [_cell(put, name) for name in _PUT_SIDE]
-            flags = sorted({flag for row in (call, put) if row is not None for flag in row["flags"]} - _SHOWN_OTHERWISE)
-            table.add_row(*cells, Text(" ".join(flags), "yellow"))
-        others = [f"{other['underlying']} {chicago(other['expiry']):%Y-%m-%d}" for other in alive[1:]]
-        table.caption = _caption(chain, others)
+            cells += [_cell(put, name) for name in puts]
+            rows = [row for row in (call, put) if row is not None]
+            flags = sorted({flag for row in rows for flag in row["flags"]} - _SHOWN_OTHERWISE)
+            table.add_row(*cells, Text(between_flags.join(flags), "yellow"))
+            has_stale_volume |= any(row.get("volume_is_stale") for row in rows)
+        named = [f"{other['underlying']} {chicago(other['expiry']):%Y-%m-%d}" for other in others]
+        table.caption = _caption(chain, named, has_stale_volume and "volume" not in left_out)
         return table
 
     def _empty(self) -> Table:
@@ -130,7 +151,10 @@ def _title(chain: Document, now_ns: int) -> Text:
     said = Text(f"{chain['underlying']} options to {chicago(chain['expiry']):%a %d %b %Y %H:%M} Chicago")
     said.append(f" ({_duration(left / 1e9)})\n" if left > 0 else " (expired)\n", "dim" if left > 0 else "bold red")
     is_fresh = mode == "live" and age_s <= _OLD_S
-    said.append(f"{chain['source']} {mode}, {_duration(age_s)} old", "bold green" if is_fresh else "bold yellow")
+    vendor = "" if chain["vendor"] == chain["source"] else f" ({chain['vendor']})"
+    said.append(
+        f"{chain['source']}{vendor} {mode}, {_duration(age_s)} old", "bold green" if is_fresh else "bold yellow"
+    )
     if chain["delay_s"]:
         said.append(f", delayed by the vendor {_duration(chain['delay_s'])}", "yellow")
     if (forward := chain["forward"]) is not None:
@@ -141,15 +165,20 @@ def _title(chain: Document, now_ns: int) -> Text:
     said.append(f" · {chain['received']:,}{expected} contracts", "" if chain["complete"] else "yellow")
     if verdict is not None:
         is_clean = not (verdict["errors"] or verdict["warnings"])
-        words = "no findings" if is_clean else f"{verdict['errors']} errors, {verdict['warnings']} warnings"
+        words = "no findings" if is_clean else _found(verdict)
         said.append(f" · {words}", "red" if verdict["errors"] else "")
     if chain["flags"]:
         said.append(" · " + " ".join(chain["flags"]), "bold yellow")
     return said
 
 
-def _caption(chain: Document, others: list[str]) -> str:
-    said = []
+def _found(verdict: Document) -> str:
+    rules = ", ".join(f"{rule} × {count:,}" for rule, count in verdict["rules"].items())
+    return f"{counted(verdict['errors'], 'error')}, {counted(verdict['warnings'], 'warning')} ({rules})"
+
+
+def _caption(chain: Document, others: list[str], has_stale_volume: bool) -> str:
+    said = [_STALE_VOLUME] if has_stale_volume else []
     if (selection := chain.get("selection")) is not None:
         said.append(f"chosen because {selection['reason']}")
         said += [

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import numpy as np
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 
@@ -212,7 +212,7 @@ def _tick_rows(frames: Iterator[TickFrame | None], symbols: list[str] | None) ->
                 yield header | row
 
 
-def _show(values: Iterator[T | None], update: Callable[[T], None], table: Callable[[], Table]) -> None:
+def _show(values: Iterator[T | None], update: Callable[[T], None], table: Callable[[], RenderableType]) -> None:
     """Keep a table of `values` on the terminal; where there is none, print it every other second and at the end."""
     console = Console(width=None if sys.stdout.isatty() else _PRINTED_WIDTH)
     if console.is_terminal:

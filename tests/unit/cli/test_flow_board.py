@@ -54,6 +54,17 @@ def test_the_newest_row_of_a_window_counts_and_windows_stand_side_by_side() -> N
     assert rows[1][0] == ""
 
 
+def test_a_narrow_screen_shows_fewer_columns_and_cuts_none() -> None:
+    board = FlowBoard(Wanted())
+    board.update(ROW)
+    for width in (120, 100, 80):
+        console = Console(width=width, file=io.StringIO())
+        console.print(board.table())
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "…" not in text
+        assert all(said in text for said in ("NQZ6 26 Nov 15:00", "+4,820 $", "+1,560 $", "+2.5 (−4)"))
+
+
 def test_only_what_is_wanted_is_shown() -> None:
     assert cells(ROW, wanted=Wanted("ES")) == []
     assert cells(ROW, wanted=Wanted("NQ", parse_expiry("2026-11-27"))) == []

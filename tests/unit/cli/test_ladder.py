@@ -21,8 +21,8 @@ NOW_NS: Final = int(BEST["as_of"]) + 1_500_000_000
 _DAY_NS: Final = 86_400 * 10**9
 
 
-def shown(ladder: Ladder) -> str:
-    console = Console(width=200, file=io.StringIO())
+def shown(ladder: Ladder, width: int = 200) -> str:
+    console = Console(width=width, file=io.StringIO())
     console.print(ladder.table())
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
@@ -36,6 +36,10 @@ def ladder(
     return shown(kept)
 
 
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
 def later(days: int) -> dict[str, Any]:
     chain = copy.deepcopy(BEST)
     chain["expiry"] = str(int(BEST["expiry"]) + days * _DAY_NS)
@@ -44,11 +48,11 @@ def later(days: int) -> dict[str, Any]:
 
 
 def test_a_chain_says_where_it_comes_from_how_old_it_is_and_what_was_found() -> None:
-    text = ladder(BEST)
+    text = unwrapped(ladder(BEST))
     assert "NQZ6 options to Wed 25 Nov 2026 15:00 Chicago (24 h)" in text
     assert "databento live, 1.5 s old" in text
     assert "forward 25,012.50 by parity" in text
-    assert "2 of 2 (definitions) contracts · 0 errors, 1 warnings" in text
+    assert "2 of 2 (definitions) contracts · 0 errors, 1 warning (37_parity × 1)" in text
     assert "chosen because live, complete and 0.5 s old" in text
     assert "barchart cache: cache comes after live" in text
 
@@ -63,7 +67,7 @@ def test_calls_are_left_of_the_strike_and_puts_right_of_it_and_what_is_unknown_i
 
 
 def test_what_is_not_live_says_so_with_its_delay() -> None:
-    text = ladder(VENDOR)
+    text = unwrapped(ladder(VENDOR))
     assert "barchart cache, 16 min old, delayed by the vendor 15 min" in text
     assert "delayed" in text
 
@@ -75,7 +79,7 @@ def test_the_newest_message_of_a_chain_counts_and_its_age_grows() -> None:
 
 
 def test_the_next_expiry_is_shown_and_the_others_are_named() -> None:
-    text = ladder(later(7), BEST)
+    text = unwrapped(ladder(later(7), BEST))
     assert "Wed 25 Nov" in text
     assert "also: NQZ6 2026-12-02 (choose with --expiry)" in text
     assert "Wed 02 Dec 2026" in ladder(later(7), BEST, expiry="2026-12-02")
@@ -100,6 +104,33 @@ def test_only_so_many_strikes_around_the_money_are_shown() -> None:
     lines = ladder(chain, strikes=2).splitlines()
     strikes = [word for line in lines for word in line.split() if word.replace(",", "").isdigit() and len(word) == 6]
     assert strikes == ["25,100", "25,050", "25,000", "24,950", "24,900"]
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(200, set()), (100, {"volume"}), (90, {"volume", "OI"}), (80, {"volume", "OI", "delta"}), (60, {"OI", "IV"})],
+)
+def test_a_narrow_screen_shows_fewer_columns_and_cuts_none(width: int, left_out: set[str]) -> None:
+    kept = Ladder(Wanted("NQ"), 12, lambda: NOW_NS)
+    kept.update(BEST)
+    text = shown(kept, width)
+    assert "…" not in text
+    assert all(price in text for price in ("148.25", "149.75", "25,000", "137.00"))
+    headings = {word for line in text.splitlines() if line.startswith("┃") for word in line.split()}
+    assert headings.isdisjoint(left_out)
+    assert headings >= {"OI", "volume", "IV", "delta"} - left_out or width == 60
+
+
+def test_a_volume_of_an_earlier_day_is_in_brackets_and_the_caption_says_what_they_mean() -> None:
+    chain = copy.deepcopy(BEST)
+    assert "in brackets" not in ladder(chain)
+    chain["contracts"][0]["volume_is_stale"] = True
+    assert "(120)" in ladder(chain)
+    assert "a volume in brackets is of an earlier day" in unwrapped(ladder(chain))
+
+
+def test_a_saved_chain_names_the_vendor_that_it_is_of() -> None:
+    assert "saved (databento) saved," in ladder({**BEST, "source": "saved", "mode": "saved"})
 
 
 def test_an_expiry_that_is_no_date_is_told() -> None:
