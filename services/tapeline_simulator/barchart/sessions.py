@@ -16,6 +16,7 @@ TOKEN_COOKIE: Final = "laravel_token"  # noqa: S105  # the name of a cookie
 XSRF_COOKIE: Final = "XSRF-TOKEN"
 MARKET_COOKIE: Final = "market"
 
+GIVEN_REMEMBERED: Final = 10_000
 _TOKENS_GOOD: Final = 2
 """The newest XSRF token and the one before it, because two calls of a page may be under way at once."""
 
@@ -44,11 +45,14 @@ class Sessions:
     def __init__(self, random_bytes: Bytes) -> None:
         self._random_bytes = random_bytes
         self._open: dict[str, Session] = {}
+        self.given: deque[str] = deque(maxlen=GIVEN_REMEMBERED)
+        """Identities and tokens that visitors were given, the newest, decoded: what nobody else may see."""
 
     def open(self, *, is_logged_in: bool = False) -> Session:
         """Begin a session."""
         session = Session(self._random_bytes(20).hex(), self._random_bytes(20).hex(), is_logged_in)
         self._open[session.identity] = session
+        self.given += session.identity, session.csrf_token
         return session
 
     def find(self, cookies: Mapping[str, str]) -> Session | None:
@@ -61,11 +65,12 @@ class Sessions:
 
     def cookies(self, session: Session) -> dict[str, str]:
         """Return the cookies of the next answer, by name, with a new XSRF token, percent-encoded."""
-        token = self._token()
+        token, other_token = self._token(), self._token()
         session.xsrf_tokens.append(token)
+        self.given += token, other_token
         return {
             SESSION_COOKIE: session.identity,
-            TOKEN_COOKIE: quote(self._token(), safe=""),
+            TOKEN_COOKIE: quote(other_token, safe=""),
             XSRF_COOKIE: quote(token, safe=""),
             MARKET_COOKIE: "us",
         }

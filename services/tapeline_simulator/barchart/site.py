@@ -128,6 +128,11 @@ class BarchartSite:
             self.faults.clear()
             await self._runner.cleanup()
 
+    @property
+    def given(self) -> frozenset[str]:
+        """Sessions and tokens that visitors were given, the newest: what must be seen nowhere else."""
+        return frozenset(self._sessions.given)
+
     # -- every request -----------------------------------------------------------------------------------------------
 
     def _serves(self, kind: str, respond: Responder) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
