@@ -1,8 +1,9 @@
 #!/bin/sh
 # Ensures what Tapeline needs from the system: `python` (3.11 to 3.13, with venv), `java` (Java 17+ and Maven, for the
-# local Kafka broker) and `chromium` (for the browser sessions of Barchart). On Debian and Ubuntu as root it installs
-# what is missing; elsewhere it prints the command.
-# Usage: sh deploy/install-system-packages.sh [python] [java] [chromium]        python and java when none is named
+# local Kafka broker), `chromium` (for the browser sessions of Barchart) and `prometheus` (for the tests of metrics and
+# alert rules). On Debian and Ubuntu as root it installs what is missing; elsewhere it prints the command.
+# Usage: sh deploy/install-system-packages.sh [python] [java] [chromium] [prometheus]
+# python and java when none is named
 set -eu
 
 python=${PYTHON:-python3}
@@ -49,6 +50,12 @@ check_chromium() { # what Ubuntu has at its place is a program too, which does n
 	need Chromium @chromium chromium
 }
 
+check_prometheus() {
+	if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+		need Prometheus prometheus prometheus
+	fi
+}
+
 has_package() {
 	apt-cache show "$1" 2>/dev/null | grep -q '^Package:'
 }
@@ -69,8 +76,9 @@ for part in "$@"; do
 	python) check_python ;;
 	java) check_java ;;
 	chromium) check_chromium ;;
+	prometheus) check_prometheus ;;
 	*)
-		echo "unknown part $part; there are python, java and chromium" >&2
+		echo "unknown part $part; there are python, java, chromium and prometheus" >&2
 		exit 2
 		;;
 	esac

@@ -1,4 +1,4 @@
-"""The script that ensures Python, Java, Maven and Chromium, run among programs that stand for a machine."""
+"""The script that ensures Python, Java, Maven, Chromium and Prometheus, run among programs that stand for a machine."""
 
 from __future__ import annotations
 
@@ -124,6 +124,15 @@ def test_where_chromium_is_only_a_snap_another_way_is_told(root: Machine) -> Non
     assert "snap" in done.stderr
     assert "playwright install --with-deps chromium" in done.stderr
     assert "install -y" not in root.asked.read_text()
+
+
+def test_prometheus_comes_with_promtool(root: Machine) -> None:
+    root.has("prometheus", "true")
+    root.has_apt("prometheus")
+    assert root.run("prometheus").stdout == "installing Prometheus with apt-get\n"
+    assert root.asked.read_text().splitlines()[-1].split()[-1] == "prometheus"
+    root.has("promtool", "true")
+    assert root.run("prometheus").stdout == ""
 
 
 def test_chromium_is_not_installed_unasked(root: Machine) -> None:
