@@ -90,9 +90,20 @@ def ticks(
 
 
 @tail.command()
-def events(stream: Stream = None, json: AsJson = False, from_start: FromStart = False, once: Once = False) -> None:
-    """Show connections, gaps and heartbeats."""
-    _print_documents(_documents("md.feed-events.v1", stream, from_start, once), event_line, json=json)
+def events(
+    stream: Stream = None,
+    heartbeats: Annotated[bool, typer.Option(help="Show the one per second, stream and kind, too.")] = True,
+    json: AsJson = False,
+    from_start: FromStart = False,
+    once: Once = False,
+) -> None:
+    """Show connections, gaps, changes of source, failed fetches and heartbeats."""
+    documents = (
+        document
+        for document in _documents("md.feed-events.v1", stream, from_start, once)
+        if heartbeats or document is None or document["type"] != "heartbeat"
+    )
+    _print_documents(documents, event_line, json=json)
 
 
 @tail.command()

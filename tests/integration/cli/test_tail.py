@@ -98,6 +98,8 @@ def test_without_a_terminal_the_tables_are_printed() -> None:
     events = run("tail", "events", "--once").stdout.splitlines()
     assert [STREAM in line for line in events] == [True] * 3
     assert events[-1].endswith("disconnected end of data")
+    told = run("tail", "events", "--once", "--no-heartbeats").stdout.splitlines()
+    assert [line.split()[4] for line in told] == ["connected", "disconnected"]
 
 
 def test_instruments_and_quality_are_shown(
@@ -112,7 +114,7 @@ def test_instruments_and_quality_are_shown(
     assert [each["raw_symbol"] for each in documents("instruments", "--parent", "NQ.FUT")] == ["NQZ6"]
     assert [each["strike"] for each in documents("instruments", "--symbol", "Q4BX6 C25100")] == [25_100_000_000_000]
     assert "Q4BX6 C25100: european call at 25,100" in run("tail", "instruments", "--once").stdout
-    assert {each["type"] for each in documents("quality")} == {"contract_completeness", "chain_check"}
+    assert {each["type"] for each in documents("quality")} == {"contract_completeness", "chain_check", "tick_quality"}
     assert documents("quality", "--stream", "GLBX.MDP3/NQ.OPT") == []
     shown = run("tail", "quality", "--once").stdout
     assert "410 of 412 contracts have quoted" in shown
