@@ -80,7 +80,7 @@ def barchart(
         speed=speed,
     )
     is_demo = not password and not key
-    asyncio.run(simulate_site(plan, lambda addresses: _tell(addresses, email, is_demo=is_demo, json=json)))
+    asyncio.run(simulate_site(plan, lambda addresses: _tell(addresses, email, behind_s, is_demo=is_demo, json=json)))
 
 
 def site_settings(
@@ -117,24 +117,25 @@ def site_document(addresses: SiteAddresses) -> dict[str, Any]:
     return {"barchart_url": addresses.url, "barchart_on_demand_url": addresses.on_demand_url}
 
 
-def site_lines(addresses: SiteAddresses) -> list[str]:
-    """Return what a report as text says of a site: how the producer is told of it."""
+def site_lines(addresses: SiteAddresses, delay_s: float) -> list[str]:
+    """Return what a report as text says of a site: how the producer is told of it, and of its delay."""
     return [
         f"Barchart's site, simulated, at {addresses.url}. For the producer:",
         f"  export TAPELINE_BARCHART_SITE={addresses.url} TAPELINE_BARCHART_ON_DEMAND={addresses.on_demand_url}",
+        f"  export TAPELINE_BARCHART_ENABLED=true TAPELINE_BARCHART_DELAY_S={delay_s:g}",
     ]
 
 
-def _tell(addresses: SiteAddresses, email: str, *, is_demo: bool, json: bool) -> None:
+def _tell(addresses: SiteAddresses, email: str, delay_s: float, *, is_demo: bool, json: bool) -> None:
     if json:
         lines = [orjson.dumps({**site_document(addresses), "control_port": addresses.control_port}).decode()]
     else:
         password, key = (DEMO_PASSWORD, DEMO_KEY) if is_demo else ("<the --password>", "<the --key>")
         at = "" if addresses.control_port == _DEFAULT_CONTROL_PORT else f" --control-port {addresses.control_port}"
         lines = [
-            *site_lines(addresses),
+            *site_lines(addresses, delay_s),
             f"  export TAPELINE_BARCHART_EMAIL={email} TAPELINE_BARCHART_PASSWORD={password}",
-            f"  export TAPELINE_BARCHART_ON_DEMAND_KEY={key} TAPELINE_BARCHART_ENABLED=true",
+            f"  export TAPELINE_BARCHART_ON_DEMAND_KEY={key}",
             f"Let something go wrong: tapeline simulate fault{at} session-expired. Ctrl-C ends this.",
         ]
     sys.stdout.write("\n".join(lines) + "\n")

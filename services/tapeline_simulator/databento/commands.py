@@ -125,7 +125,7 @@ def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> N
                 f"  export REQUESTS_CA_BUNDLE={addresses.authority} SSL_CERT_FILE={addresses.authority}",
             ]
         if addresses.site:
-            lines += site_lines(addresses.site)
+            lines += site_lines(addresses.site, 0.0)
         at = "" if addresses.control_port == DEFAULT_CONTROL_PORT else f" --control-port {addresses.control_port}"
         lines.append(f"Let something go wrong: tapeline simulate fault{at} outage seconds=5. Ctrl-C ends this.")
     sys.stdout.write("\n".join(lines) + "\n")
