@@ -65,7 +65,7 @@ def credentials_check(settings: BarchartSettings) -> Check:
         secrets = {"the e-mail address": settings.email, "the password": settings.password}
         if missing := [name for name, secret in secrets.items() if not secret.get_secret_value()]:
             return Check(CREDENTIALS, "red", f"{way} needs an account; not set: {', '.join(missing)}", _ACCOUNT)
-        return Check(CREDENTIALS, "ok", "an e-mail address and a password are set")
+        return Check(CREDENTIALS, "ok", "an e-mail address and a password are set; `--live` tries them")
     if settings.authentication == "on-demand":
         if not settings.on_demand_key.get_secret_value():
             return Check(CREDENTIALS, "red", f"{way} needs a key, and there is none", _KEY)

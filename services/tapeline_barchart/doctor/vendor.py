@@ -113,7 +113,7 @@ def chain_check(chain: Chain, name: str, now_ns: int) -> Check:
     age_s = (now_ns - chain.as_of) / 1e9
     detail = (
         f"{name}: {count} contracts, complete, {one_sided} quoted on one side only, {unquoted} on none;"
-        f" as of {age_s:,.0f} s ago, of which the vendor's delay is {chain.delay_s:,.0f} s"
+        f" as of {age_s:,.0f} s ago; the vendor's delay is taken to be {chain.delay_s:,.0f} s"
     )
     return Check(CHAIN, "ok", detail)
 
