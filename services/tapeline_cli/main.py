@@ -20,7 +20,7 @@ SUMMARIES = {
     "fetch": "Fetch a vendor's history into the cache.",
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put saved files on the tape: DBN, and option chains.",
-    "simulate": "Simulate a market as DBN, or the vendor: Databento, live and historical.",
+    "simulate": "Simulate a market as DBN, or a vendor: Databento or Barchart.",
     "sources": "List the sources, and why one cannot load.",
     "tail": "Show what is on the topics as it comes.",
     "topics": "Create, verify and list the topics.",
@@ -96,7 +96,7 @@ def tapeline(
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Put the market-data tape on Kafka, and read bid/ask pressure from it."""
+    """Put the market-data tape on Kafka; read bid/ask pressure, option chains and flow from it."""
 
 
 def main() -> None:
