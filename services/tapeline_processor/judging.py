@@ -101,13 +101,12 @@ class Judging:
         self._best_chains.keep(judged)
         for partition, chain in best.values():
             self._best_chains.resume(partition, chain)
-        outputs: list[Output] = []
         for partition, chain in chains.values():
             try:
-                outputs += self._best_chains.take(partition, chain, at_ns)
+                self._best_chains.take(partition, chain, at_ns)
             except BadData as error:
                 log.error("chain_not_taken", chain=chain.key, source=chain.source, error=str(error))
-        return outputs + list(self._best_chains.judge(at_ns))
+        return list(self._best_chains.judge(at_ns))
 
     def _feed(self, topic: str, take: Callable[[int, Chain], None], take_end: Callable[[int], None]) -> Feed:
         return Feed(namespaced(topic), decode_chain, take, take_end, last_messages=LAST_MESSAGES)

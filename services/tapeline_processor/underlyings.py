@@ -17,7 +17,9 @@ _WINDOW_BYTES: Final = b'"window_ms":%d,' % WINDOW_MS
 _MAX_AGE_NS: Final = 60 * 10**9
 """An older price is none. How far price and quotes may be apart is for the quality rules to say."""
 
-Priced = list[tuple[str, UnderlyingPrice]]
+Future = tuple[str, str]
+"""A source and a raw symbol: what one source replays is of another time than what another sends live."""
+Priced = list[tuple[Future, UnderlyingPrice]]
 
 
 class Underlyings:
@@ -25,7 +27,7 @@ class Underlyings:
 
     def __init__(self, begin: Callable[[], None]) -> None:
         self._begin = begin
-        self._prices: dict[str, UnderlyingPrice] = {}
+        self._prices: dict[Future, UnderlyingPrice] = {}
         self._wanted: frozenset[str] = frozenset()
 
     def want(self, symbols: Iterable[str]) -> None:
@@ -44,21 +46,26 @@ class Underlyings:
         if _WINDOW_BYTES not in value:
             return None
         try:
-            rows = orjson.loads(value)["rows"]
-            return [(row["symbol"], _price(row)) for row in rows if self._is_wanted(row)] or None
+            message = orjson.loads(value)
+            source, rows = message["source"], message["rows"]
+            return [((source, row["symbol"]), _price(row)) for row in rows if self._is_wanted(row)] or None
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise BadData("rows", f"must be those of pressure: {type(error).__name__} {error}") from None
 
     def take(self, _: int, prices: Priced) -> None:
         """Take in what `decode` returned."""
-        for symbol, price in prices:
-            known = self._prices.get(symbol)
+        for future, price in prices:
+            known = self._prices.get(future)
             if known is None or (known.at or 0) <= (price.at or 0):
-                self._prices[symbol] = price
+                self._prices[future] = price
 
-    def prices(self, at_ns: int) -> Mapping[str, UnderlyingPrice]:
-        """Return what is known at `at_ns`, by raw symbol."""
-        return {symbol: price for symbol, price in self._prices.items() if at_ns - (price.at or 0) <= _MAX_AGE_NS}
+    def prices(self, source: str, at_ns: int) -> Mapping[str, UnderlyingPrice]:
+        """Return what is known at `at_ns` of the futures of a source, by raw symbol."""
+        return {
+            symbol: price
+            for (of, symbol), price in self._prices.items()
+            if of == source and at_ns - (price.at or 0) <= _MAX_AGE_NS
+        }
 
     def _is_wanted(self, row: Mapping[str, object]) -> bool:
         return (

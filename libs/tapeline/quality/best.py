@@ -146,7 +146,7 @@ _CRITERIA: Final = (
     "by its mode",
     "as its data is not delayed",
     "as the other is past half of its age limit",
-    "by completeness",
+    "as more vouches for its completeness",
     "as it has no warnings",
 )
 """The places of a rank, in words."""
@@ -158,7 +158,7 @@ def _standing(offer: Offer, at_ns: int, limits: Limits) -> _Standing:
     if age_s > limit_s:
         faults.append(f"{age_s:,.1f} s old{' beyond its delay' if offer.delay_s else ''}, at most {limit_s:,g} s")
     if offer.verdict.errors:
-        faults.append(f"{offer.verdict.errors} errors of the quality rules")
+        faults.append(f"{offer.verdict.errors} errors of the quality rules{_named(offer.verdict)}")
     rank = (
         MODES.index(offer.mode),
         int(offer.delay_s > 0.0),
@@ -212,6 +212,10 @@ def _candidate(standing: _Standing, at_ns: int, remark: str) -> Candidate:
         eligible=not standing.fault,
         remark=remark,
     )
+
+
+def _named(verdict: Verdict) -> str:
+    return f" ({', '.join(verdict.rules)})" if verdict.rules else ""
 
 
 def _age_s(offer: Offer, at_ns: int) -> float:

@@ -91,7 +91,7 @@ class TickQuality:
         return []
 
     def note_book(self, source: str, stream: str, doubts: Iterable[tuple[str, str, int, int]]) -> None:
-        """Take what a book was like: ``crossed_book``, ``locked_book`` or ``unknown_order``; symbol, since when, count."""
+        """Take what a book was like: (``crossed_book``, ``locked_book`` or ``unknown_order``, symbol, since, count)."""
         known = self._streams.get((source, stream))
         flow = None if known is None else known.flows.get("mbo")
         if flow is None:

@@ -24,6 +24,8 @@ SOURCE: Final = "processor"
 
 QUALITY_INTERVAL_NS: Final = 60 * 10**9
 """So often the quality of a chain is told of where the findings stay the same."""
+FAULTLESS_INTERVAL_NS: Final = 3_600 * 10**9
+"""So often where there is nothing to find."""
 
 
 class Output(NamedTuple):
@@ -49,7 +51,7 @@ class Contest:
     """The chains of one key, up to its expiry (ns).
 
     `told` is what the last best chain was made of, `last` that message itself; `checks` is per source what was told of
-    its quality, and when (ns).
+    its quality, and when (ns); `untold` are the sources of which there is a newer chain.
     """
 
     partition: int
@@ -59,6 +61,7 @@ class Contest:
     last: Chain | None = None
     told: tuple[object, ...] = ()
     checks: dict[str, tuple[frozenset[tuple[str, str]], int]] = field(default_factory=dict)
+    untold: set[str] = field(default_factory=set)
 
 
 class BestChains:
@@ -90,8 +93,8 @@ class BestChains:
         contest = self._contests.setdefault(best.key, Contest(partition, best.expiry))
         contest.choice, contest.last, contest.told = Choice.of(best), best, _told(best)
 
-    def take(self, partition: int, chain: Chain, at_ns: int) -> Iterator[Output]:
-        """Take in a source's chain, unless a newer one is there; yield what is to be told of its quality."""
+    def take(self, partition: int, chain: Chain, at_ns: int) -> None:
+        """Take in a source's chain, unless a newer one is there."""
         contest = self._contests.setdefault(chain.key, Contest(partition, chain.expiry))
         known = contest.offers.get(chain.source)
         if known is not None and known.chain.published_at > chain.published_at:
@@ -100,10 +103,10 @@ class BestChains:
             chain = complete(chain, rate=self._rate)
         report = check_chain(chain, at_ns=at_ns, limits=self._chain_limits)
         contest.offers[chain.source] = Checked(chain, report, Offer.of(chain, report.verdict))
-        yield from _quality(contest, chain, report, at_ns)
+        contest.untold.add(chain.source)
 
     def judge(self, at_ns: int) -> Iterator[Output]:
-        """Judge every key at `at_ns`; yield best chains and changes of source. Expired keys end."""
+        """Judge every key at `at_ns`; yield best chains, changes of source and quality. Expired keys end."""
         chosen: dict[str, Checked] = {}
         for key, contest in list(self._contests.items()):
             if contest.expiry <= at_ns:
@@ -125,6 +128,14 @@ class BestChains:
             yield from self._publish(key, chosen[key], calendar.get(key), at_ns)
         for key, contest in self._contests.items():
             yield from self._last_one(key, contest, at_ns)
+            best = chosen.get(key)
+            for source in sorted(contest.untold):
+                checked = contest.offers[source]
+                report = checked.report
+                if checked is best and key in calendar:
+                    report = report.with_calendar(calendar[key])
+                yield from _quality(contest, checked.chain, report, at_ns)
+            contest.untold.clear()
 
     def _publish(self, key: str, checked: Checked, calendar: ChainReport | None, at_ns: int) -> Iterator[Output]:
         contest, chain = self._contests[key], checked.chain
@@ -176,7 +187,9 @@ def _told(chain: Chain) -> tuple[object, ...]:
 def _quality(contest: Contest, chain: Chain, report: ChainReport, at_ns: int) -> Iterator[Output]:
     findings = frozenset((finding.rule, finding.severity) for finding in report.findings)
     told, told_at = contest.checks.get(chain.source, (None, 0))
-    if findings == told and at_ns - told_at < QUALITY_INTERVAL_NS:
+    verdict = report.verdict
+    interval_ns = QUALITY_INTERVAL_NS if verdict.errors or verdict.warnings else FAULTLESS_INTERVAL_NS
+    if findings == told and at_ns - told_at < interval_ns:
         return
     contest.checks[chain.source] = findings, at_ns
     yield Output(contest.partition, QUALITY_TOPIC, chain.key, encode_chain_quality(report.event(chain, at_ns)))

@@ -39,8 +39,9 @@ class Desk:
     def second(self, after_s: float, *chains: Chain) -> list[Chain]:
         """Take in chains, judge, and return the best chains that are told."""
         at_ns = AS_OF + round(after_s * S)
-        outputs = [output for each in chains for output in self.best.take(0, each, at_ns)]
-        outputs += self.best.judge(at_ns)
+        for each in chains:
+            self.best.take(0, each, at_ns)
+        outputs = list(self.best.judge(at_ns))
         self.told += outputs
         return [decode_chain(output.value) for output in outputs if output.topic == "md.chains.v1"]
 
@@ -144,14 +145,17 @@ def test_changes_of_source_are_events_with_their_reason() -> None:
     assert desk.changes()[2].at == AS_OF + 20 * S, "three seconds after it was back"
 
 
-def test_quality_is_told_when_it_changes_and_once_a_minute() -> None:
+def test_quality_is_told_when_it_changes_once_a_minute_and_hourly_while_there_is_nothing_to_find() -> None:
     desk = Desk()
-    for second in (0, 1, 59, 60):
+    for second in (0, 1, 60, 61, 3_600):
         desk.second(second, chain(after_s=second))
-    assert [check.at for check in desk.checks()] == [AS_OF, AS_OF + 60 * S]
-    nothing = with_columns(chain(after_s=61), ask=np.full(len(PLAIN.contracts), NULL))
-    desk.second(61, nothing)
-    assert [check.verdict.errors for check in desk.checks()] == [0, 0, 1]
+    assert [check.at for check in desk.checks()] == [AS_OF, AS_OF + 3_600 * S]
+    for second in (3_601, 3_602, 3_660, 3_661):
+        desk.second(second, with_columns(chain(after_s=second), ask=np.full(len(PLAIN.contracts), NULL)))
+    assert [(check.at, check.verdict.errors) for check in desk.checks()[2:]] == [
+        (AS_OF + 3_601 * S, 1),
+        (AS_OF + 3_661 * S, 1),
+    ]
 
 
 def test_expiries_on_one_future_are_held_against_each_other() -> None:
@@ -162,6 +166,15 @@ def test_expiries_on_one_future_are_held_against_each_other() -> None:
     assert told[later.expiry] is not None
     assert "36_calendar" in told[later.expiry].rules  # type: ignore[union-attr]
     assert "36_calendar" not in told[PLAIN.expiry].rules  # type: ignore[union-attr]
+
+
+def test_what_the_calendar_says_is_told_with_its_evidence() -> None:
+    later = replace(on_surface(days=0.05), expiry=PLAIN.expiry + 7 * 86_400 * S)
+    desk = Desk()
+    desk.second(0.0, chain(), later)
+    findings = {check.chain: [each.rule for each in check.findings] for check in desk.checks()}
+    assert "36_calendar" in findings[later.key]
+    assert "36_calendar" not in findings[PLAIN.key]
 
 
 def test_a_key_ends_with_its_expiry() -> None:

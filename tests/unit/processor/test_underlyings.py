@@ -13,9 +13,11 @@ S = 10**9
 T = 1_764_000_000 * S
 
 
-def message(*rows: dict[str, object]) -> bytes:
+def message(*rows: dict[str, object], source: str = "databento") -> bytes:
     plain = {"symbol": "NQZ6", "window_start": str(T), "window_ms": 1_000, "weighted_mid": 25_000_125_000_000}
-    return orjson.dumps({"schema": "pressure.v1", "rows": [plain | {"book_valid": True} | row for row in rows]})
+    return orjson.dumps(
+        {"schema": "pressure.v1", "source": source, "rows": [plain | {"book_valid": True} | row for row in rows]}
+    )
 
 
 @pytest.fixture
@@ -41,12 +43,20 @@ def test_reading_begins_with_the_first_future_that_is_asked_for(begun: list[str]
     underlyings.want(["NQZ6"])
     underlyings.want(["NQZ6", "NQH7"])
     assert begun == ["begun"]
-    assert [symbol for symbol, _ in underlyings.decode(message({"symbol": "NQH7"})) or []] == ["NQH7"]
+    assert [symbol for (_, symbol), _ in underlyings.decode(message({"symbol": "NQH7"})) or []] == ["NQH7"]
 
 
 def test_the_mid_at_the_end_of_the_window_is_the_price(underlyings: Underlyings) -> None:
     take(underlyings, message({}))
-    assert underlyings.prices(T + 2 * S) == {"NQZ6": UnderlyingPrice(25_000_125_000_000, "quote", T + S)}
+    assert underlyings.prices("databento", T + 2 * S) == {"NQZ6": UnderlyingPrice(25_000_125_000_000, "quote", T + S)}
+
+
+def test_a_future_has_a_price_per_source(underlyings: Underlyings) -> None:
+    take(underlyings, message({}))
+    take(underlyings, message({"weighted_mid": 7}, source="saved"))
+    assert underlyings.prices("databento", T + S)["NQZ6"].value == 25_000_125_000_000
+    assert underlyings.prices("saved", T + S)["NQZ6"].value == 7
+    assert underlyings.prices("barchart", T + S) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,13 +76,13 @@ def test_what_is_no_price_is_passed_over(underlyings: Underlyings, row: dict[str
 def test_the_newest_counts_whatever_the_order(underlyings: Underlyings) -> None:
     take(underlyings, message({"window_start": str(T + S), "weighted_mid": 2}))
     take(underlyings, message({"weighted_mid": 1}))
-    assert underlyings.prices(T)["NQZ6"].value == 2
+    assert underlyings.prices("databento", T)["NQZ6"].value == 2
 
 
 def test_a_price_of_a_minute_ago_is_none(underlyings: Underlyings) -> None:
     take(underlyings, message({}))
-    assert underlyings.prices(T + 61 * S)
-    assert not underlyings.prices(T + 61 * S + 1)
+    assert underlyings.prices("databento", T + 61 * S)
+    assert not underlyings.prices("databento", T + 61 * S + 1)
 
 
 @pytest.mark.parametrize(
