@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import faust
 from faust.app.base import BootStrategy
 from yarl import URL
@@ -12,6 +14,9 @@ from tapeline_processor.settings import ProcessorSettings
 from tapeline_processor.transport import Transport
 
 GROUP = "tapeline-processor"
+
+_REQUEST_TIMEOUT_S: Final = 90.0
+"""Faust's own default."""
 
 
 class App(faust.App):
@@ -28,6 +33,8 @@ def build_app(settings: ProcessorSettings, servers: str, partitions: Partitions)
         broker=[URL(f"kafka://{server}") for server in servers.split(",")],
         broker_client_id=GROUP,
         broker_session_timeout=settings.session_timeout_s,
+        # A request to join a group may take as long as the session, and Kafka's client refuses a shorter limit.
+        broker_request_timeout=max(_REQUEST_TIMEOUT_S, 2 * settings.session_timeout_s),
         broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
         broker_rebalance_timeout=max(settings.session_timeout_s, settings.restore_timeout_s),
         broker_max_poll_records=settings.buffered_frames,

@@ -33,9 +33,9 @@ def test_rows_of_real_data_are_those_of_the_frames(make_tape: MakeTape, start: S
     tape.await_rows(expected)
 
 
-def test_it_listens_on_loopback_only(make_tape: MakeTape, start: Start) -> None:
+def test_it_listens_on_loopback_only_and_takes_the_longest_session(make_tape: MakeTape, start: Start) -> None:
     make_tape(1)
-    worker = start()
+    worker = start(session_timeout_s=300)
     facts = worker.await_ready()
     assert len(facts["assigned"]) == 1
     connections = psutil.Process(worker.process.pid).net_connections(kind="inet")
