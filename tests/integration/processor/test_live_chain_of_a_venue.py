@@ -39,6 +39,8 @@ MOST_OFF = 0.003
 
 The middle of a quote is at most half a spread beside the value; half a spread is 0.001 of volatility and two ticks.
 """
+MOST_MEDIAN_OFF = 0.001
+"""The same of their median, as quotes lie to both sides of their values."""
 MOST_DELTA_OFF = 0.02
 """Of a lot: a window's trades may be valued by two chains, a second apart, of which its row names the newer."""
 
@@ -143,8 +145,9 @@ def assert_is_on_the_surface(chain: Chain, ledger: VenueLedger) -> None:
     # Of strikes in the money the volatility is that of the other right, which is out of it.
     near = is_quoted & (np.abs(distance) <= 1.0) & ((strikes >= future) == contracts.is_call)
     assert near.sum() >= 10
-    off = np.abs(contracts.columns["iv_mid"] - volatility(np.log(strikes / future), years))[near]
-    assert off.max() <= MOST_OFF, (chain.key, off.max())
+    off = (contracts.columns["iv_mid"] - volatility(np.log(strikes / future), years))[near]
+    assert np.abs(off).max() <= MOST_OFF, (chain.key, off)
+    assert abs(np.median(off)) <= MOST_MEDIAN_OFF, (chain.key, off)
 
 
 def assert_is_what_was_traded(row: dict[str, Any], traded: Traded) -> None:
