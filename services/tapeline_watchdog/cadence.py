@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ _ROBUST: Final = 1.4826
 """Times the median deviation it is the standard deviation of a normal distribution."""
 _IN_A_ROW: Final = {1: 2, _HOUR_SLOTS: 1}
 """By length of the window in slots: how many windows in a row must be low."""
+_LATEST_SLOTS: Final = 3
 _NEW_NORMAL_SLOTS: Final = 36
 
 Table = np.ndarray[Any, np.dtype[np.float32]]
@@ -68,9 +70,9 @@ class _Window:
         self._pairs.append((ticks, expected))
         if len(self._pairs) < self._size:
             return None
-        ticks, expected = (sum(column) for column in zip(*self._pairs, strict=True))
-        error = math.log((ticks + 0.5) / (expected + 0.5))
-        is_low = self._is_low(error, expected)
+        ticks, expected, error = _total(self._pairs)
+        # Where the end of the window is as usual, what was wrong is over.
+        is_low = self._is_low(error, expected) and _total(list(self._pairs)[-_LATEST_SLOTS:])[2] < math.log(_LOW_RATIO)
         if not is_low:
             self._errors[self._known % _ERRORS] = abs(error)
             self._known += 1
@@ -208,6 +210,12 @@ class Cadence:
         self.rate = None
         for window in self._windows:
             window.clear()
+
+
+def _total(pairs: Iterable[tuple[float, float]]) -> tuple[float, float, float]:
+    """Return the ticks, those that were expected, and the logarithm of their ratio."""
+    ticks, expected = (sum(column) for column in zip(*pairs, strict=True))
+    return ticks, expected, math.log((ticks + 0.5) / (expected + 0.5))
 
 
 def _remember(row: Table, value: float) -> None:

@@ -133,19 +133,25 @@ class Feeds:
         return FeedReport(now_ns, rows, tuple(self._origins[name] for name in sorted(self._origins)))
 
     def _connection(self, name: tuple[str, str]) -> Connection:
-        return self._connections.setdefault(name, Connection())
+        connection = self._connections.get(name)
+        if connection is None:
+            connection = self._connections[name] = Connection()
+        return connection
 
     def _lane(self, key: FeedKey) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
             calendar = self._calendar_of(key.stream)
-            sessions = self._sessions.setdefault(calendar.name, Sessions(calendar))
+            if calendar.name not in self._sessions:
+                self._sessions[calendar.name] = Sessions(calendar)
+            sessions = self._sessions[calendar.name]
             connection = self._connection((key.source, key.stream))
             lane = self._lanes[key] = Lane(key.kind, connection, sessions, self._limits, self._listening_ns)
         return lane
 
     def _row(self, key: FeedKey, lane: Lane, now_ns: int) -> FeedRow:
-        flags = (*lane.flags_at(now_ns), *self._flags_of_source(key, now_ns))
+        latency = lane.latency(now_ns)
+        flags = (*lane.flags_at(now_ns, latency), *self._flags_of_source(key, now_ns))
         state, reason = lane.state(now_ns, flags)
         known, since_ns = self._states.get(key, (None, now_ns))
         if state is not known:
@@ -169,7 +175,7 @@ class Feeds:
             silence_limit_ns=lane.cadence.silence_limit_ns(now_ns),
             per_s=None if rate is None else rate.per_s,
             usual_per_s=None if rate is None else rate.usual_per_s,
-            latency=lane.latency(now_ns),
+            latency=latency,
             reconnects=connection.reconnects,
             reconnects_per_hour=connection.reconnects_per_hour(now_ns),
             queue_fill=0.0 if lane.last is None else lane.last.queue_fill or 0.0,

@@ -143,9 +143,9 @@ class Lane:
             return FeedState.LIVE, ""
         return FeedState.QUIET, ""
 
-    def flags_at(self, now_ns: int) -> Iterator[Flag]:
-        """Yield what is wrong while it is connected and the market trades."""
-        rate, latency = self.rate, self.latency(now_ns)
+    def flags_at(self, now_ns: int, latency: Latency | None) -> Iterator[Flag]:
+        """Yield what is wrong while it is connected and the market trades; `latency` is that of the last minute."""
+        rate = self.rate
         if rate is not None and rate.is_low:
             yield Flag(
                 "rate",

@@ -12,7 +12,8 @@ from tapeline.model.events import FeedEvent
 _MINUTE_NS: Final = 60_000_000_000
 _MINUTES: Final = 240
 _MOST_BEATS: Final = 120
-_LEAST_BEATS: Final = 10
+_LEAST_BEATS: Final = 5
+_OLDEST_NS: Final = 10 * _MINUTE_NS
 _TIMES_USUAL: Final = 4
 
 Place = Literal["exchange", "capture", "delivery"]
@@ -92,9 +93,14 @@ class LatencyHistory:
         )
 
     def at(self, now_ns: int) -> Latency | None:
-        """Return the latencies of the last minute, None where too few heartbeats told of any."""
+        """Return the latencies of the last minute, of a quiet stream those of its last heartbeats that told any.
+
+        None where there are too few within ten minutes.
+        """
         beats = [beat for beat in self._beats if beat.at_ns > now_ns - _MINUTE_NS]
-        if len(beats) < min(_LEAST_BEATS, len(self._beats)) or not beats:
+        if len(beats) < _LEAST_BEATS:
+            beats = [beat for beat in list(self._beats)[-_LEAST_BEATS:] if beat.at_ns > now_ns - _OLDEST_NS]
+        if len(beats) < _LEAST_BEATS:
             return None
         p50_ns = round(median(beat.p50_ns for beat in beats))
         in_delta_p50_ns = _median([beat.ts_in_delta_p50_ns for beat in beats])

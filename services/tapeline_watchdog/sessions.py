@@ -46,6 +46,7 @@ class Sessions:
         """Slots of the longest session."""
         self.never_close: Final = self._usual_ns == _NEVER_CLOSES_NS
         self._begin_ns = 0
+        """When the session before the last one that was asked for closed."""
         self._last = MarketSession(0, 0, is_short=False)
 
     def at(self, at_ns: int) -> MarketSession:
@@ -60,6 +61,6 @@ class Sessions:
     def open_ns(self, begin_ns: int, end_ns: int) -> int:
         """Return for how long (ns) the market trades within [begin_ns, end_ns)."""
         session = self.at(end_ns)
-        if begin_ns >= session.open_ns:
-            return max(0, end_ns - begin_ns)
+        if begin_ns >= self._begin_ns:
+            return max(0, end_ns - max(begin_ns, session.open_ns))
         return self._calendar.open_ns(begin_ns, end_ns)
