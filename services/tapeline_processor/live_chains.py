@@ -16,11 +16,6 @@ from tapeline_processor.partitions import Partition, Partitions
 from tapeline_processor.underlyings import Underlyings
 
 
-def source_of(ticks_topic: str) -> str:
-    """Return the source whose ticks a topic holds, by its name (``md.ticks.<source>.v1``)."""
-    return ticks_topic.rsplit(".", 2)[1]
-
-
 class LiveChains:
     """Publishes the assembled chains of all partitions. `executor` does what takes milliseconds.
 
@@ -48,9 +43,7 @@ class LiveChains:
     async def tell(self, now_ns: int) -> None:
         """Publish the chains that are due at `now_ns`."""
         for partition in list(self._partitions.values()):
-            chains = partition.states.assembler.due(
-                now_ns, self._underlyings.prices(source_of(partition.tp.topic), now_ns)
-            )
+            chains = partition.states.assembler.due(now_ns, self._underlyings.prices(now_ns))
             self._underlyings.want(chain.underlying for chain in chains)
             for chain in chains:
                 await self._tell(partition, chain)

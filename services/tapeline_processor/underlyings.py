@@ -18,7 +18,7 @@ _MAX_AGE_NS: Final = 60 * 10**9
 """An older price is none. How far price and quotes may be apart is for the quality rules to say."""
 
 Future = tuple[str, str]
-"""A source and a raw symbol: what one source replays is of another time than what another sends live."""
+"""A source and a raw symbol."""
 Priced = list[tuple[Future, UnderlyingPrice]]
 
 
@@ -59,13 +59,9 @@ class Underlyings:
             if known is None or (known.at or 0) <= (price.at or 0):
                 self._prices[future] = price
 
-    def prices(self, source: str, at_ns: int) -> Mapping[str, UnderlyingPrice]:
-        """Return what is known at `at_ns` of the futures of a source, by raw symbol."""
-        return {
-            symbol: price
-            for (of, symbol), price in self._prices.items()
-            if of == source and at_ns - (price.at or 0) <= _MAX_AGE_NS
-        }
+    def prices(self, at_ns: int) -> Mapping[Future, UnderlyingPrice]:
+        """Return what is known at `at_ns`."""
+        return {future: price for future, price in self._prices.items() if at_ns - (price.at or 0) <= _MAX_AGE_NS}
 
     def _is_wanted(self, row: Mapping[str, object]) -> bool:
         return (

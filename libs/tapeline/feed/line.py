@@ -14,7 +14,7 @@ from tapeline.feed.backoff import Backoff
 from tapeline.feed.calendar import calendar_of
 from tapeline.feed.claims import Claims, StreamClaim
 from tapeline.feed.framer import SessionIdentity, Ticks
-from tapeline.feed.resume import Replay, TapeEnd, tape_end
+from tapeline.feed.resume import TOLD_ONCE, Replay, TapeEnd, silent_end, tape_end
 from tapeline.feed.source import (
     Announcement,
     FeedSettings,
@@ -30,6 +30,7 @@ from tapeline.feed.source import (
 from tapeline.feed.writer import WHOLE_STREAM, StreamWriter, Totals
 from tapeline.model.columns import TickKind
 from tapeline.model.events import FeedEvent
+from tapeline.model.ids import TapeIds
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import RECONNECTS, SESSIONS
 
@@ -177,28 +178,27 @@ class LineRunner:
             for kind in kinds:
                 if (stream, kind) in self._distrusted or (kind == "mbo" and _has_hole(claim)):
                     continue
-                end = tape_end(
-                    tail.kinds.get(kind),
-                    outage_ns=outage_ns,
-                    aged_ns=aged_ns,
-                    now_ns=now_ns,
-                    limits=self._limits.of(kind),
-                )
+                last, limits = tail.kinds.get(kind), self._limits.of(kind)
+                away = {"outage_ns": outage_ns, "aged_ns": aged_ns, "now_ns": now_ns}
+                if last is None:
+                    end = silent_end(heard_ns, kind, **away, limits=limits)
+                else:
+                    end = tape_end(last, **away, limits=limits)
                 if end is not None:
                     ends[stream, kind] = end
         return ends, f"nothing was received for {longest_ns / 1e9:,.1f} s of open market"
 
     async def _read_ids(self, ends: Mapping[Pair, TapeEnd]) -> dict[Pair, Replay]:
         starts: dict[str, dict[TickKind, int]] = {}
+        tails = {stream: self._claims.streams[stream].cursors.delivered for stream, _ in ends}
         for (stream, kind), end in ends.items():
-            starts.setdefault(stream, {})[kind] = end.start_ns
-        tails = {stream: self._claims.streams[stream].cursors.delivered for stream in starts}
+            if kind in tails[stream].kinds:
+                starts.setdefault(stream, {})[kind] = end.start_ns
         reads = (read_ids(self._claims.bootstrap, tails[stream], starts[stream]) for stream in starts)
         found = dict(zip(starts, await asyncio.gather(*reads), strict=True))
         return {
-            (stream, kind): Replay(tails[stream].kinds[kind], ids)
-            for stream, of_stream in found.items()
-            for kind, ids in of_stream.items()
+            (stream, kind): Replay(tails[stream].kinds.get(kind), found.get(stream, {}).get(kind, TapeIds()))
+            for stream, kind in ends
         }
 
     async def _deliver(self, session: Session, replays: dict[Pair, Replay], outage: str, name: str) -> None:
@@ -237,14 +237,16 @@ class LineRunner:
         log.info("connected", line=self.line.name, session=name, streams=list(self._streams), resumed=len(replays))
 
     async def _note_gap(self, claim: StreamClaim, kind: TickKind, writer: StreamWriter, outage: str) -> None:
-        """Open a gap where a kind begins anew although the tape holds some of it."""
+        """Open a gap where a kind begins anew although the tape holds some of it, or it was listened to before."""
         if self._limits is None:
             return
         last = claim.cursors.delivered.kinds.get(kind)
         is_open = any(gap.symbols == WHOLE_STREAM and kind in gap.kinds for gap in claim.gaps.values())
-        if last is None or is_open:
+        begins = last is None and (self._heard_ns is None or kind == "mbo" or kind in TOLD_ONCE)
+        if begins or is_open:
             return
-        lost = Lost(claim.stream, kind, WHOLE_STREAM, f"{outage}, and it was not replayed", last.ts_event)
+        from_ns = self._heard_ns if last is None else last.ts_event
+        lost = Lost(claim.stream, kind, WHOLE_STREAM, f"{outage}, and it was not replayed", from_ns)
         await writer.lose(lost, self._clock_ns())
 
     async def _take(self, item: Item) -> None:

@@ -34,7 +34,7 @@ class TapeEnd:
     """Where the tape of a stream and kind ends, and from where a vendor is asked to send again. ns since the epoch."""
 
     ts_event: int
-    """Largest venue time on the tape that is not a snapshot's."""
+    """Largest venue time on the tape that is not a snapshot's; where it holds none, the time until which it was listened."""
     start_ns: int
     """Venue time from which on records are asked for again, that one included."""
 
@@ -47,9 +47,28 @@ def tape_end(
     `aged_ns` is how much of the outage the vendor replays no more: over a weekend it may be all of a short one. A pair
     that was quiet for longer than the vendor's window starts at the window's begin: before that it lost nothing.
     """
-    if last is None or last.ts_event is None or outage_ns > limits.longest_outage_ns or aged_ns:
+    if last is None or last.ts_event is None:
         return None
-    return TapeEnd(last.ts_event, max(last.ts_event - limits.overlap_ns, now_ns - limits.window_ns))
+    return _end(last.ts_event, outage_ns, aged_ns, now_ns, limits)
+
+
+def silent_end(
+    heard_ns: int, kind: TickKind, *, outage_ns: int, aged_ns: int, now_ns: int, limits: ResumeLimits
+) -> TapeEnd | None:
+    """Return from where a pair of a stream that was heard until `heard_ns`, but of which nothing ever came, goes on.
+
+    Its first records may have come during the outage. None: it begins anew, as books do, with their snapshot, and as
+    does what is told once, from as far back as the vendor replays.
+    """
+    if kind == "mbo" or kind in TOLD_ONCE:
+        return None
+    return _end(heard_ns, outage_ns, aged_ns, now_ns, limits)
+
+
+def _end(from_ns: int, outage_ns: int, aged_ns: int, now_ns: int, limits: ResumeLimits) -> TapeEnd | None:
+    if outage_ns > limits.longest_outage_ns or aged_ns:
+        return None
+    return TapeEnd(from_ns, max(from_ns - limits.overlap_ns, now_ns - limits.window_ns))
 
 
 class Replay:
@@ -57,10 +76,10 @@ class Replay:
 
     New is what follows the last record that is on the tape, in the vendor's order. What comes before the first one that
     is known belongs to the time before the tape began; what lies between was left out for a reason, and would be out of
-    order now: it is counted as strays.
+    order now: it is counted as strays. Where the tape holds nothing (`last` is None), all of it is new.
     """
 
-    def __init__(self, last: LastFrame, on_tape: TapeIds) -> None:
+    def __init__(self, last: LastFrame | None, on_tape: TapeIds) -> None:
         self.last = last
         self.repeated = 0
         """Records that are on the tape."""

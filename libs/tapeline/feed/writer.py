@@ -122,7 +122,7 @@ class StreamWriter:
         if replay is None:
             return True
         REPEATED_TICKS.labels(self.identity.source, self.stream, kind).inc(replay.repeated)
-        begin = replay.last.ts_event
+        begin = None if replay.last is None else replay.last.ts_event
         if replay.missing:
             reason = f"count mismatch: the replay left out {replay.missing} records that are on the tape"
         elif replay.stray_times is not None and not self._claim.is_known_gap(kind, *replay.stray_times):
@@ -212,11 +212,12 @@ class StreamWriter:
 
     def _open(self, kind: TickKind, replay: Replay | None) -> _Lane:
         labels = (self.identity.source, self.stream, kind)
-        resumes = None if replay is None else Resume(replay.last.session, replay.last.frame)
+        last = None if replay is None else replay.last
+        resumes = None if last is None else Resume(last.session, last.frame)
         framer = Framer(self.identity, self._limits, self._calendar, resumes)
         pulse = Pulse()
-        if replay is not None:
-            pulse.published(replay.last.ts_event)
+        if last is not None:
+            pulse.published(last.ts_event)
         lane = self._lanes[kind] = _Lane(framer, pulse, TICKS.labels(*labels), FRAMES.labels(*labels), replay)
         return lane
 

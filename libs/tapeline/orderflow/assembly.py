@@ -75,11 +75,11 @@ class ChainAssembler:
         elif frame.kind in OF_KIND:
             self._ticks(stream, frame)
 
-    def due(self, now_ns: int, underlyings: Mapping[str, UnderlyingPrice]) -> list[Chain]:
+    def due(self, now_ns: int, underlyings: Mapping[tuple[str, str], UnderlyingPrice]) -> list[Chain]:
         """Return what changed, at most one chain per second and key; without forward and volatilities.
 
-        `underlyings`: what futures are worth now, by raw symbol; a change of these alone makes no chain due. `now_ns`
-        becomes `published_at`.
+        `underlyings`: what futures are worth now, by source and raw symbol, for what one source replays is of another
+        time than what another sends; a change of these alone makes no chain due. `now_ns` becomes `published_at`.
         """
         self._roster.place()
         chains = []
@@ -89,7 +89,7 @@ class ChainAssembler:
             if listing is None or is_early or not self._roster.changed[number]:
                 continue
             self._roster.changed[number] = False
-            chain = self._chain(live, listing.listed(), now_ns, underlyings.get(live.expiry.underlying))
+            chain = self._chain(live, listing.listed(), now_ns, underlyings.get((live.source, live.expiry.underlying)))
             if chain is not None:
                 live.published_at = now_ns
                 chains.append(chain)

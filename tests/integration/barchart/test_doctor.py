@@ -67,7 +67,7 @@ async def test_all_is_well(settings: Callable[..., DoctorSettings], site: Barcha
     assert states(checks, "session", "page", "series", "chain", "cache", "market") == ["ok"] * 6
     assert SERIES in checks["series"].detail
     assert "4 contracts, complete, 1 quoted on one side only, 0 on none" in checks["chain"].detail
-    assert "delay is 900 s" in checks["chain"].detail
+    assert "delay is taken to be 900 s" in checks["chain"].detail
     assert checks["kafka"].status == "red"
     # its calls are the producer's too
     used = await call_limit(settings(), clock_ns).used()

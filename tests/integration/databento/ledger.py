@@ -52,7 +52,8 @@ def compare(captured: Sequence[Array], frames: Iterable[TickFrame], kind: TickKi
     """Compare records (structured, in order of capture) with the frames of one stream.
 
     Snapshot ticks do not count. The vendor's records before the tape's first tick of that kind (`ts_recv` before
-    `since_ns`) do not count either.
+    `since_ns`, or at it and before that tick: a packet holds several records, and a snapshot may end within it) do not
+    count either.
     """
     records = np.concatenate(captured) if captured else np.empty(0)
     if len(records):
@@ -60,6 +61,11 @@ def compare(captured: Sequence[Array], frames: Iterable[TickFrame], kind: TickKi
     wanted = _hashes(records, kind) if len(records) else np.empty(0, dtype=np.uint64)
     parts = [_of_frame(frame) for frame in frames if frame.kind == kind]
     there = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+    if len(records) and len(there):
+        of_first_packet = int(np.count_nonzero(records["ts_recv"].astype(np.int64) == since_ns))
+        begun = np.flatnonzero(np.isin(wanted[:of_first_packet], there))
+        first = int(begun[0]) if len(begun) else 0
+        records, wanted = records[first:], wanted[first:]
     values, counts = np.unique(wanted, return_counts=True)
     seen, seen_counts = np.unique(there, return_counts=True)
     known = np.isin(seen, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import pairwise
@@ -14,10 +14,10 @@ from tests.integration.feed.vendor import DATASET, KIND, MS, STREAM, Away, Vendo
 from tests.integration.saved.tape import SavedTape
 from tests.unit.feed.test_framer import BASE_NS, ticks_of
 
-from tapeline.errors import Refused
+from tapeline.errors import Refused, Retryable
 from tapeline.feed.framer import Ticks
 from tapeline.feed.resume import TapeEnd
-from tapeline.feed.source import Item, Lost, Pair, Session, VendorClock
+from tapeline.feed.source import Item, Lost, Pair, Replayed, Session, VendorClock
 from tapeline.model.columns import F_LAST, F_SNAPSHOT
 from tapeline.model.frames import Gap, Origin, Resume
 
@@ -163,6 +163,80 @@ async def test_what_was_connected_is_left_even_where_nothing_was_taken(tape: Sav
     await subject.run()
     assert (vendor.sessions, vendor.connections) == (1, 0)
     assert tape.frames() == []
+
+
+@pytest.mark.parametrize("process", ["the same process", "a new process"])
+@pytest.mark.parametrize("minutes", [0, 61])
+async def test_the_first_trade_is_not_lost_in_an_outage(
+    tape: SavedTape, tmp_path: Path, process: str, minutes: int
+) -> None:
+    """Quotes were heard before it; of trades there was none yet."""
+    at_ns, trade = BASE_NS + 3 * MS, ticks_of([40], [F_LAST], kind="trade")
+    line = Sparse(trade)
+    subject = runner(tape, tmp_path, line, clock_ns=lambda: at_ns)
+
+    def away() -> None:
+        nonlocal at_ns
+        at_ns += 50 * MS + round(minutes * 60e9)
+        if process == "a new process":
+            subject.stop()
+
+    line.on_end = away
+    await subject.run()
+    if process == "a new process":
+        await runner(tape, tmp_path, line, clock_ns=lambda: at_ns).run()
+    there = [frame for frame in tape.frames() if frame.kind == "trade"]
+    if minutes:
+        assert there == []
+        # A new process cannot know that trades were listened to: the gap of quotes tells of the outage.
+        expected = ["l1"] if process == "a new process" else ["l1", "trade"]
+        assert sorted(gap.kinds[0] for gap in gaps(tape) if gap.state == "open") == expected
+    else:
+        assert [(frame.origin, frame.resumes, frame.ts_event().tolist()) for frame in there] == [
+            ("replay", None, trade.columns["ts_event"].tolist())
+        ]
+        assert gaps(tape) == []
+
+
+class Sparse:
+    """Gives a quote, breaks, and has had a trade in the meantime, which it tells whoever asks for it."""
+
+    name = "sparse"
+    origin: Origin = "live"
+    pairs: AbstractSet[Pair] = frozenset({(STREAM, "l1"), (STREAM, "trade")})
+
+    def __init__(self, trade: Ticks) -> None:
+        self.resumes: AbstractSet[Pair] = frozenset()
+        self.on_end: Callable[[], None] = lambda: None
+        self._trade = trade
+        self._ends: Mapping[Pair, TapeEnd] = {}
+        self._sessions = 0
+
+    async def prepare(self) -> Mapping[str, str] | None:
+        return {STREAM: DATASET} if self._sessions < 2 else None
+
+    async def connect(self, ends: Mapping[Pair, TapeEnd]) -> Session:
+        self._ends, self.resumes = ends, ends.keys()
+        self._sessions += 1
+        return self
+
+    async def items(self) -> AsyncIterator[Item]:
+        if self._sessions == 1:
+            yield ticks_of([3], [F_LAST], kind="l1")
+            self.on_end()
+            raise Retryable("the connection was reset")
+        end = self._ends.get((STREAM, "l1"))
+        if end is not None:
+            yield ticks_of([3], [F_LAST], kind="l1", origin="replay")
+            yield Replayed(STREAM, "l1")
+        end = self._ends.get((STREAM, "trade"))
+        if end is not None:
+            assert end.start_ns <= self._trade.columns["ts_event"][0]
+            yield replace(self._trade, origin="replay")
+            yield Replayed(STREAM, "trade")
+
+    def close(self) -> None:
+        pass
 
 
 async def test_what_follows_a_session_of_nothing_but_a_snapshot_is_a_gap(tape: SavedTape, tmp_path: Path) -> None:

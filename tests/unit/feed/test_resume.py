@@ -8,7 +8,8 @@ import pytest
 
 from tapeline.feed.backoff import GOOD_S, Backoff, full_jitter
 from tapeline.feed.calendar import always_open, cme_globex_equity
-from tapeline.feed.resume import ResumeLimits, TapeEnd, tape_end
+from tapeline.feed.resume import ResumeLimits, TapeEnd, silent_end, tape_end
+from tapeline.model.columns import TickKind
 from tapeline.model.cursors import LastFrame
 
 S = 1_000_000_000
@@ -36,6 +37,17 @@ def test_what_is_told_once_is_resumed_as_far_back_as_the_vendor_replays() -> Non
 @pytest.mark.parametrize("last", [None, LastFrame("one", 4, None)])
 def test_where_nothing_is_on_the_tape_there_is_nothing_to_resume(last: LastFrame | None) -> None:
     assert tape_end(last, outage_ns=0, aged_ns=0, now_ns=NOW, limits=LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "outage_s", "starts"),
+    [("trade", 9, True), ("trade", 3_601, False), ("mbo", 9, False), ("statistics", 9, False)],
+)
+def test_a_kind_of_which_nothing_came_yet_goes_on_from_when_it_was_heard(
+    kind: TickKind, outage_s: int, starts: bool
+) -> None:
+    end = silent_end(NOW - 9 * S, kind, outage_ns=outage_s * S, aged_ns=0, now_ns=NOW, limits=LIMITS)
+    assert end == (TapeEnd(NOW - 9 * S, NOW - 11 * S) if starts else None)
 
 
 def test_a_kind_that_was_quiet_for_days_starts_where_the_vendor_s_window_does() -> None:

@@ -82,7 +82,7 @@ def test_a_chain_holds_every_listed_contract_and_the_last_quotes() -> None:
     ]
     made = assembler()
     made.apply(quotes(rows))
-    (chain,) = made.due(T0 + S, {"NQZ6": UnderlyingPrice(25_040 * E9, "trade", T0)})
+    (chain,) = made.due(T0 + S, {("databento", "NQZ6"): UnderlyingPrice(25_040 * E9, "trade", T0)})
     assert chain.contracts.vendor_symbols == (C25000, P25000, C25100, P25100)
     assert chain.contracts.strike.tolist() == [25_000 * E9, 25_000 * E9, 25_100 * E9, 25_100 * E9]
     assert chain.contracts.is_call.tolist() == [True, False, True, False]

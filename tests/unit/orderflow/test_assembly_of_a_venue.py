@@ -96,7 +96,7 @@ def _chains(market: Market) -> list[Chain]:
     assembler = ChainAssembler(market.book)
     for frame in market.frames:
         assembler.apply(frame)
-    return assembler.due(START + 4 * SECOND, {"NQZ6": UnderlyingPrice(25_000 * SECOND, "quote", START)})
+    return assembler.due(START + 4 * SECOND, {("databento", "NQZ6"): UnderlyingPrice(25_000 * SECOND, "quote", START)})
 
 
 def test_every_listed_contract_is_there_with_its_last_quote(market: Market) -> None:

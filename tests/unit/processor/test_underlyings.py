@@ -11,6 +11,7 @@ from tapeline_processor.underlyings import Underlyings
 
 S = 10**9
 T = 1_764_000_000 * S
+NQZ6 = ("databento", "NQZ6")
 
 
 def message(*rows: dict[str, object], source: str = "databento") -> bytes:
@@ -48,15 +49,14 @@ def test_reading_begins_with_the_first_future_that_is_asked_for(begun: list[str]
 
 def test_the_mid_at_the_end_of_the_window_is_the_price(underlyings: Underlyings) -> None:
     take(underlyings, message({}))
-    assert underlyings.prices("databento", T + 2 * S) == {"NQZ6": UnderlyingPrice(25_000_125_000_000, "quote", T + S)}
+    assert underlyings.prices(T + 2 * S) == {NQZ6: UnderlyingPrice(25_000_125_000_000, "quote", T + S)}
 
 
 def test_a_future_has_a_price_per_source(underlyings: Underlyings) -> None:
     take(underlyings, message({}))
     take(underlyings, message({"weighted_mid": 7}, source="saved"))
-    assert underlyings.prices("databento", T + S)["NQZ6"].value == 25_000_125_000_000
-    assert underlyings.prices("saved", T + S)["NQZ6"].value == 7
-    assert underlyings.prices("barchart", T + S) == {}
+    assert underlyings.prices(T + S)[NQZ6].value == 25_000_125_000_000
+    assert underlyings.prices(T + S)["saved", "NQZ6"].value == 7
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_what_is_no_price_is_passed_over(underlyings: Underlyings, row: dict[str
 def test_the_newest_counts_whatever_the_order(underlyings: Underlyings) -> None:
     take(underlyings, message({"window_start": str(T + S), "weighted_mid": 2}))
     take(underlyings, message({"weighted_mid": 1}))
-    assert underlyings.prices("databento", T)["NQZ6"].value == 2
+    assert underlyings.prices(T)[NQZ6].value == 2
 
 
 def test_a_price_of_a_minute_ago_is_none(underlyings: Underlyings) -> None:
     take(underlyings, message({}))
-    assert underlyings.prices("databento", T + 61 * S)
-    assert not underlyings.prices("databento", T + 61 * S + 1)
+    assert underlyings.prices(T + 61 * S)
+    assert not underlyings.prices(T + 61 * S + 1)
 
 
 @pytest.mark.parametrize(
