@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(
         prog="tapeline-watchdog",
         description="Tell how far every consumer group is behind, in messages and in seconds, and whether it moves: at"
-        " /v1/lag, under Burrow's paths (/v3/kafka/…), and at /metrics under the names of kafka_exporter.",
+        " /v1/lag, under Burrow's paths (/v3/kafka/…), and at /metrics under the names of kafka_exporter. And tell how"
+        " every feed is: at /v1/feeds.",
         epilog=WatchdogSettings.explained(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)

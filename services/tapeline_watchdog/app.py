@@ -10,7 +10,9 @@ from prometheus_client import REGISTRY
 
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
-from tapeline_watchdog.exporter import Row, exported, rows
+from tapeline_watchdog.exporter import Row, exported, feed_rows, rows
+from tapeline_watchdog.feed_pages import FeedPages
+from tapeline_watchdog.feed_watching import FeedWatch
 from tapeline_watchdog.lag_pages import LagPages
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.watching import LagWatch
@@ -20,23 +22,31 @@ log = get_logger("watchdog")
 
 async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
-    watch = LagWatch(settings, servers)
-    pages = LagPages(watch, settings, servers)
+    watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
+    routes = [*LagPages(watch, settings, servers).routes(), *FeedPages(feeds).routes()]
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.
         report = watch.fresh_report()
         if report is not None:
             yield from rows(report, watch.stuck, settings.cluster)
+        if feeds.report is not None and feeds.is_fresh():
+            yield from feed_rows(feeds.report)
+
+    def stop() -> None:
+        watch.stop()
+        feeds.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, watch.stop)
+        loop.add_signal_handler(number, stop)
     try:
         with exported(values, REGISTRY):
-            async with HealthEndpoint(watch.status, port=settings.health_port, routes=pages.routes()) as health:
+            async with HealthEndpoint(watch.status, port=settings.health_port, routes=routes) as health:
                 log.info("started", health=health.url, cluster=settings.cluster)
-                await watch.run()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(watch.run())
+                    group.create_task(feeds.run())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -13,7 +13,9 @@ from prometheus_client.registry import Collector
 from tapeline.bus.groups import ClusterState
 from tapeline.ops import metrics
 from tapeline.ops.metrics import Sampled
+from tapeline_watchdog.feeds import FeedReport, FeedRow
 from tapeline_watchdog.lag import GroupLag, LagReport, messages_of, seconds_of
+from tapeline_watchdog.lane import FeedState
 from tapeline_watchdog.workers import StuckWorker
 
 Row = tuple[Sampled, tuple[object, ...], float]
@@ -32,6 +34,28 @@ def rows(report: LagReport, stuck: Collection[StuckWorker], cluster_name: str) -
         yield from _group_rows(group)
         yield from _judged_rows(group, cluster_name)
         yield metrics.STUCK_PARTITIONS, (group.group,), held[group.group]
+
+
+def feed_rows(report: FeedReport) -> Iterator[Row]:
+    """Yield every gauge's values of feeds, as of the report."""
+    reconnects: dict[tuple[str, str], int] = {}
+    for row in report.rows:
+        key = row.key
+        reconnects[key.source, key.stream] = row.reconnects
+        for state in FeedState:
+            yield metrics.FEED_STATE, (*key, state), state is row.state
+        for flag in row.flags:
+            yield metrics.FEED_FLAG, (*key, flag.name), 1
+        yield metrics.FEED_SILENCE_SECONDS, key, row.silence_ns / 1e9
+        if row.silence_limit_ns is not None:
+            yield metrics.FEED_SILENCE_LIMIT_SECONDS, key, row.silence_limit_ns / 1e9
+        if row.heard_ns is not None:
+            yield metrics.FEED_HEARTBEAT_AGE_SECONDS, key, (report.at_ns - row.heard_ns) / 1e9
+        if row.rate is not None:
+            yield metrics.FEED_RATE_RATIO, key, row.rate.ratio
+        yield from _latency_rows(row)
+    for stream, count in reconnects.items():
+        yield metrics.FEED_RECONNECTS, stream, count
 
 
 @contextmanager
@@ -62,6 +86,18 @@ class _Collector(Collector):
 
 def _family(gauge: Sampled) -> GaugeMetricFamily:
     return GaugeMetricFamily(gauge.name, gauge.documentation, labels=gauge.labels)
+
+
+def _latency_rows(row: FeedRow) -> Iterator[Row]:
+    if row.latency is None:
+        return
+    for gauge, p50_ns, p99_ns in (
+        (metrics.FEED_LATENCY_SECONDS, row.latency.p50_ns, row.latency.p99_ns),
+        (metrics.FEED_IN_DELTA_SECONDS, row.latency.ts_in_delta_p50_ns, row.latency.ts_in_delta_p99_ns),
+    ):
+        for quantile, value_ns in (("0.5", p50_ns), ("0.99", p99_ns)):
+            if value_ns is not None:
+                yield gauge, (*row.key, quantile), value_ns / 1e9
 
 
 def _cluster_rows(cluster: ClusterState) -> Iterator[Row]:

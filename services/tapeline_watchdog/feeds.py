@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from tapeline.feed.calendar import Calendar
 from tapeline.model.events import FeedEvent
+from tapeline_watchdog.cadence import Rate
 from tapeline_watchdog.connection import Connection
 from tapeline_watchdog.lane import FeedLimits, FeedState, Flag, Lane
 from tapeline_watchdog.latency import Latency
@@ -38,7 +39,7 @@ class FeedKey(NamedTuple):
 class FeedRow:
     """A stream and kind as it is now. Moments are ns since the epoch, durations ns; None where it is not known.
 
-    `since_ns` is when the state began. `silence_ns` and its limit are of open market. `usual_per_s` is by time of day.
+    `since_ns` is when the state began. `silence_ns` and its limit are of open market.
     """
 
     key: FeedKey
@@ -54,8 +55,7 @@ class FeedRow:
     tick_ns: int | None
     silence_ns: int
     silence_limit_ns: int | None
-    per_s: float | None
-    usual_per_s: float | None
+    rate: Rate | None
     latency: Latency | None
     reconnects: int
     reconnects_per_hour: int
@@ -157,7 +157,7 @@ class Feeds:
         if state is not known:
             since_ns = now_ns
             self._states[key] = (state, since_ns)
-        connection, rate = lane.connection, lane.rate
+        connection = lane.connection
         return FeedRow(
             key=key,
             state=state,
@@ -173,8 +173,7 @@ class Feeds:
             tick_ns=lane.tick_ns,
             silence_ns=lane.silence_ns(now_ns),
             silence_limit_ns=lane.cadence.silence_limit_ns(now_ns),
-            per_s=None if rate is None else rate.per_s,
-            usual_per_s=None if rate is None else rate.usual_per_s,
+            rate=lane.rate,
             latency=latency,
             reconnects=connection.reconnects,
             reconnects_per_hour=connection.reconnects_per_hour(now_ns),

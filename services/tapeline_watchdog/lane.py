@@ -21,7 +21,7 @@ _STILL_LIVE_NS: Final = 5_000_000_000
 
 
 class FeedState(StrEnum):
-    """What a stream and kind does. Only SILENT, DISCONNECTED and DEGRADED are faults."""
+    """What a stream and kind does."""
 
     LIVE = "LIVE"
     QUIET = "QUIET"
@@ -35,6 +35,11 @@ class FeedState(StrEnum):
     """What comes is of the past: the vendor sends again, or it was saved."""
     DEGRADED = "DEGRADED"
     """It comes, but not as it should: `flags` say how."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether somebody should look at it."""
+        return self in (FeedState.SILENT, FeedState.DISCONNECTED, FeedState.DEGRADED)
 
 
 @dataclass(frozen=True, slots=True)

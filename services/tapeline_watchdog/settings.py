@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from tapeline.model.events import HEARTBEAT_KINDS
 from tapeline.ops.settings import ServiceSettings
+from tapeline_watchdog.feeds import FeedKey
+from tapeline_watchdog.lane import FeedLimits
+
+_FEED: Final = re.compile(r"(?P<source>[^/=\s]+)/(?P<stream>[^=\s]+)\s*=\s*(?P<kinds>[a-z0-9, ]+)")
 
 
 def _list(value: Any) -> Any:
@@ -27,6 +32,31 @@ def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
         if not re.fullmatch(r"https?://[^/?#]+/?", value):
             raise ValueError(f"must be addresses such as http://127.0.0.1:8110, not {value!r}")
     return tuple(value.rstrip("/") for value in values)
+
+
+def _feeds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    feeds = []
+    for part in value.split(";"):
+        if not part.strip():
+            continue
+        found = _FEED.fullmatch(part.strip())
+        kinds = [kind.strip() for kind in found["kinds"].split(",")] if found else []
+        if found is None or not set(kinds) <= set(HEARTBEAT_KINDS):
+            known = ", ".join(HEARTBEAT_KINDS)
+            raise ValueError(f"must be source/stream=kind,kind; … with kinds of {known}, not {part.strip()!r}")
+        feeds += [FeedKey(found["source"], found["stream"], kind) for kind in kinds]
+    return tuple(feeds)
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(equals and first.strip() and second.strip() for first, equals, second in pairs):
+        raise ValueError("must be first=dataset, first=dataset, …")
+    return {first.strip(): second.strip() for first, _, second in pairs}
 
 
 class WatchdogSettings(ServiceSettings):
@@ -63,5 +93,32 @@ class WatchdogSettings(ServiceSettings):
     )
     """Health endpoints of the processor's workers, comma separated: asked when one of them does not move."""
 
+    feeds: Annotated[tuple[FeedKey, ...], BeforeValidator(_feeds)] = ()
+    """Feeds that are expected, and shown also while their service is down: `source/stream=kind,kind; …`, such as
+    `databento/GLBX.MDP3/NQ.FUT=mbo,status; barchart/barchart/NQ=chain`. Others are shown once they are heard of."""
+
+    feed_datasets: Annotated[dict[str, str], BeforeValidator(_names)] = Field({"barchart": "GLBX.MDP3"})
+    """Whose market a stream follows where its first part is not a dataset: `first=dataset, …`."""
+
+    feed_history_s: float = Field(3_600.0, ge=0.0, le=604_800.0)
+    """How far back feed events are read at the start."""
+
+    heartbeat_timeout_s: float = Field(10.0, ge=2.0, le=600.0)
+    """After so long without a heartbeat, of which there is one a second, a feed's service counts as down."""
+
+    latency_limit_s: float = Field(1.0, gt=0.0, le=3_600.0)
+    """A feed is degraded where half of its ticks come later than this, and than four times what is usual for it."""
+
+    reconnects_limit: int = Field(3, ge=1, le=1_000)
+    """A feed is degraded after so many reconnects within ten minutes."""
+
     health_port: int = Field(8112, ge=0, le=65_535)
-    """Port of the paths of Burrow, /v1/lag, /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""
+    """Port of the paths of Burrow, /v1/lag, /v1/feeds, /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""
+
+    def feed_limits(self) -> FeedLimits:
+        """Return from when on something is wrong with a feed."""
+        return FeedLimits(
+            heartbeat_timeout_ns=round(self.heartbeat_timeout_s * 1e9),
+            latency_ns=round(self.latency_limit_s * 1e9),
+            reconnects=self.reconnects_limit,
+        )

@@ -114,6 +114,18 @@ class Log:
                 raise BrokerUnavailable(f"{self._bootstrap} gave no end of {topic}/{partition}: {self._last_error}")
             return bounds
 
+    def offset_since(self, topic: str, partition: int, since_ms: int) -> int | None:
+        """Return the offset of the first message since `since_ms` (ms since the epoch), None where there is none.
+
+        Raises BrokerUnavailable.
+        """
+        asked = [TopicPartition(topic, partition, since_ms)]
+        try:
+            [found] = self._consumer.offsets_for_times(asked, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise self._unavailable(error) from None
+        return found.offset if found.error is None and found.offset >= 0 else None
+
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Make `fetch` continue at these offsets, and nowhere else."""
         self._consumer.assign([TopicPartition(topic, partition, at) for (topic, partition), at in starts.items()])

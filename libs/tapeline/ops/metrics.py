@@ -86,6 +86,30 @@ STUCK_PARTITIONS: Final = Sampled(
     "tapeline_watchdog_stuck_partitions", "Partitions held by a worker that does not move", ("consumergroup",)
 )
 
+# Watchdog, of feeds
+_FEED: Final = ("source", "stream", "kind")
+FEED_EVENTS: Final = Counter("tapeline_watchdog_feed_events", "Feed events read")
+BAD_FEED_EVENTS: Final = Counter("tapeline_watchdog_bad_feed_events", "Feed events that break a rule: left out")
+FEED_STATE: Final = Sampled("tapeline_feed_state", "1 for the state that a feed is in", (*_FEED, "state"))
+FEED_FLAG: Final = Sampled("tapeline_feed_flag", "1 for what is wrong with a feed", (*_FEED, "flag"))
+FEED_SILENCE_SECONDS: Final = Sampled(
+    "tapeline_feed_silence_seconds", "Open market since the last tick or the connection", _FEED
+)
+FEED_SILENCE_LIMIT_SECONDS: Final = Sampled(
+    "tapeline_feed_silence_limit_seconds", "Longest silence that is not strange at this time", _FEED
+)
+FEED_HEARTBEAT_AGE_SECONDS: Final = Sampled(
+    "tapeline_feed_heartbeat_age_seconds", "Time since the last heartbeat", _FEED
+)
+FEED_RATE_RATIO: Final = Sampled("tapeline_feed_rate_ratio", "Ticks of what usually comes at this time", _FEED)
+FEED_LATENCY_SECONDS: Final = Sampled(
+    "tapeline_feed_latency_seconds", "From the venue's time until here, in the last minute", (*_FEED, "quantile")
+)
+FEED_IN_DELTA_SECONDS: Final = Sampled(
+    "tapeline_feed_ts_in_delta_seconds", "From the exchange's sending until the vendor's receipt", (*_FEED, "quantile")
+)
+FEED_RECONNECTS: Final = Sampled("tapeline_feed_reconnects", "Reconnects that were heard of", ("source", "stream"))
+
 # Watchdog, under the names of kafka_exporter, which dashboards and alert rules ask for
 _PARTITION: Final = ("topic", "partition")
 _OF_GROUP: Final = ("consumergroup", "topic", "partition")

@@ -12,14 +12,13 @@ import numpy as np
 from tapeline.feed.calendar import Calendar, calendar_of, cme_globex_equity
 from tapeline.model.events import FeedEvent
 from tapeline_watchdog.feeds import FeedKey, FeedReport, FeedRow, Feeds, dataset_of
-from tapeline_watchdog.lane import FeedLimits, FeedState
+from tapeline_watchdog.lane import FeedLimits
 from tapeline_watchdog.sessions import SLOT_NS
 
 S: Final = 1_000_000_000
 BEAT_S: Final = 30
 LIMITS: Final = FeedLimits(heartbeat_timeout_ns=70 * S)
 """For heartbeats that come each 30 s, which keeps weeks quick."""
-FAULTS: Final = {FeedState.SILENT, FeedState.DISCONNECTED, FeedState.DEGRADED}
 
 Rates = Callable[[float], float]
 """Ticks per second by hours since the session's open."""
@@ -128,5 +127,5 @@ def faults(reports: Iterable[FeedReport]) -> list[str]:
         f"{datetime.fromtimestamp(report.at_ns // S, UTC):%a %m-%d %H:%M} {row.key.kind} {row.state} {row.reason}"
         for report in reports
         for row in report.rows
-        if row.state in FAULTS
+        if row.state.is_fault
     ]

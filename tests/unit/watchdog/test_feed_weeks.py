@@ -182,9 +182,8 @@ def test_a_feed_at_four_fifths_is_told_with_figures_and_recovers(market: Market)
     market.sources[1].share = 0.8
     row = market.until(STEADY, lambda row: bool(row.flags), 900)
     assert [flag.name for flag in row.flags] == ["rate"]
-    assert row.per_s is not None
-    assert row.usual_per_s is not None
-    assert row.per_s / row.usual_per_s == pytest.approx(0.8, abs=0.03)
+    assert row.rate is not None
+    assert row.rate.ratio == pytest.approx(0.8, abs=0.03)
     # It does not become usual by lasting.
     assert {row_of(report, STEADY).state for report in market.run(market.now_ns + 2 * 3600 * S)} == {FeedState.DEGRADED}
     market.sources[1].share = 1.0

@@ -1,0 +1,30 @@
+"""The path under which the watchdog tells of feeds: /v1/feeds."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from tapeline_watchdog.feed_documents import feeds_document
+from tapeline_watchdog.feed_watching import FeedWatch
+
+
+class FeedPages:
+    """Answers from the last report."""
+
+    def __init__(self, watch: FeedWatch) -> None:
+        self._watch = watch
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, for a server to add."""
+        return [web.get("/v1/feeds", self._feeds)]
+
+    async def _feeds(self, _: web.Request) -> web.Response:
+        report = self._watch.report
+        if report is None:
+            return _json({"error": "the feed events have not been read yet"}, status=503)
+        return _json(feeds_document(report, is_fresh=self._watch.is_fresh()), status=200)
+
+
+def _json(document: object, *, status: int) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
