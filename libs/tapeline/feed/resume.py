@@ -34,7 +34,7 @@ class TapeEnd:
     """Where the tape of a stream and kind ends, and from where a vendor is asked to send again. ns since the epoch."""
 
     ts_event: int
-    """Largest venue time on the tape that is not a snapshot's; where it holds none, the time until which it was listened."""
+    """Largest venue time on the tape that is not a snapshot's; where there is none, until when the stream was heard."""
     start_ns: int
     """Venue time from which on records are asked for again, that one included."""
 

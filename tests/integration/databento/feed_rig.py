@@ -160,10 +160,15 @@ class FeedRig:
             await asyncio.sleep(0.2)
 
     def compare(self, schema: str, parent: str, kind: TickKind, *, since_ns: int | None = None) -> Compared:
-        """Compare what was captured with the tape, by default from the tape's first tick on that is no snapshot's."""
-        frames = self.tape.of(f"{DATASET}/{parent}", kind)
+        """Compare what was captured with the tape, by default from the tape's first tick on that is no snapshot's.
+
+        Of a kind that is not on the tape, what was captured since the stream's first quote or order is missing.
+        """
+        stream = f"{DATASET}/{parent}"
+        frames = self.tape.of(stream, kind)
         if since_ns is None:
-            since_ns = min((first for frame in frames if (first := _first_recv(frame)) is not None), default=0)
+            known = frames or [*self.tape.of(stream, "l1"), *self.tape.of(stream, "mbo")]
+            since_ns = min((first for frame in known if (first := _first_recv(frame)) is not None), default=0)
         return compare(list(self.vendor.select(schema, self._ids(parent), 0, None, "ts_recv")), frames, kind, since_ns)
 
     def _behind(self, frames: list[TickFrame], schema: str, parent: str, kind: TickKind) -> list[int]:
