@@ -32,9 +32,9 @@ from tapeline.model.tick_quality import TICK_QUALITY, TickReport, decode_tick_re
 from tapeline.model.usage import LINES, Usage, decode_usage, encode_usage
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
-ROWS: Final = ("pressure", "option-flow")
-"""Schemas of rows, which are written byte by byte and have tests of their own."""
-GOLDEN: Final = sorted(path for path in (SCHEMAS / "golden").glob("*.json") if not path.name.startswith(ROWS))
+ELSEWHERE: Final = ("pressure", "option-flow", "backfill-", "coverage", "incident")
+"""Schemas with tests of their own: rows, which are written byte by byte, and the documents of control."""
+GOLDEN: Final = sorted(path for path in (SCHEMAS / "golden").glob("*.json") if not path.name.startswith(ELSEWHERE))
 Document = dict[str, Any]
 
 

@@ -37,6 +37,8 @@ def test_a_topic_is_named_in_the_code_that_writes_it(topic: Topic) -> None:
     spelled = f'"{topic.name}"'
     if topic.name.startswith("md.ticks."):
         spelled = 'f"md.ticks.{source}.v1"'
+    elif topic.name.startswith("md.ticks-backfill."):
+        spelled = 'f"md.ticks-backfill.{source}.v1"'
     elif re.fullmatch(r"md\.chains\.[a-z]+\.v1", topic.name):
         spelled = 'f"md.chains.{source}.v1"'
     elif topic.name.startswith("md.checkpoints."):

@@ -31,6 +31,11 @@ def ticks_topic(source: str) -> str:
     return namespaced(f"md.ticks.{source}.v1")
 
 
+def backfill_topic(source: str) -> str:
+    """Return the topic of a source's ticks that were put on the tape afterwards, in this installation's namespace."""
+    return namespaced(f"md.ticks-backfill.{source}.v1")
+
+
 @dataclass(frozen=True, slots=True)
 class TailState:
     """What the tape holds of a stream, up to `next_offset` of its partition.
