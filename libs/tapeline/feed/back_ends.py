@@ -43,7 +43,7 @@ class BackEnd(Protocol):
         """
 
     async def count(self, request: BackfillRequest, window: Interval) -> int | None:
-        """Return how many records the vendor itself counts there; None where it does not count. Raises as `estimate`."""
+        """Return how many records the vendor counts there; None where it does not count. Raises as `estimate`."""
 
 
 class Backfiller(Protocol):
