@@ -32,8 +32,8 @@ class Incident(ControlDocument):
 
     `id` is that of `incident_id`. `subject` names what it is about, such as ``databento/GLBX.MDP3/NQ.FUT``,
     ``databento`` or ``group/tapeline-processor``. `evidence` is lines of ``what: how``. `flaps` counts how often it
-    came back before it was over for good. `request_ids` are the backfills that it led to. `told` is the last of its states
-    that people were notified of, None where nobody was.
+    came back before it was over for good. `request_ids` are the backfills that it led to. `told` is the last of its
+    states that people were notified of, None where nobody was.
     """
 
     schema_: Literal["incident.v1"] = Field("incident.v1", alias="schema")
