@@ -34,7 +34,8 @@ class Log:
     """Partitions of a cluster, read by offset. Blocking calls: use it from one thread that may wait.
 
     `timeout_s` bounds every wait for the broker's answer. Only committed messages are read, up to about
-    `partition_fetch_bytes` of a partition at a time.
+    `partition_fetch_bytes` of a partition at a time; and bounds end where a transaction is open, unless
+    `committed_only` is turned off.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Log:
         *,
         timeout_s: float = 30.0,
         partition_fetch_bytes: int = _PARTITION_FETCH_BYTES,
+        committed_only: bool = True,
     ) -> None:
         self._timeout_s = timeout_s
         self._bootstrap = bootstrap
@@ -56,7 +58,7 @@ class Log:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
+            "isolation.level": "read_committed" if committed_only else "read_uncommitted",
             "allow.auto.create.topics": False,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": _QUEUE_KIB,

@@ -1,4 +1,4 @@
-"""The sources that are installed, and their doctors, found by entry points.
+"""The sources that are installed, their doctors and their backfillers, found by entry points.
 
 A source that cannot be used is listed with the reason.
 """
@@ -11,11 +11,13 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from tapeline.errors import Misconfigured, MissingExtra, TapelineError
+from tapeline.feed.back_ends import Backfiller
 from tapeline.feed.doctor import Doctor
 from tapeline.feed.source import Source
 
 GROUP: Final = "tapeline.sources"
 DOCTORS: Final = "tapeline.doctors"
+BACKFILLERS: Final = "tapeline.backfillers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,19 @@ def load_doctor(name: str) -> Doctor:
         raise Misconfigured(f"source {name!r} {what}; there are doctors of: {', '.join(doctors) or 'none'}")
     doctor: Doctor = _load(doctors[name])
     return doctor
+
+
+def load_backfiller(name: str) -> type[Backfiller]:
+    """Return the class of what fetches the past of the source `name`.
+
+    Raises Misconfigured where there is none, which names those that there are; and as `load_source`.
+    """
+    backfillers = _installed(BACKFILLERS)
+    if name not in backfillers:
+        what = "cannot be backfilled" if name in _installed(GROUP) else "is not installed"
+        raise Misconfigured(f"source {name!r} {what}; backfilled can be: {', '.join(backfillers) or 'none'}")
+    backfiller: type[Backfiller] = _load(backfillers[name])
+    return backfiller
 
 
 def _installed(group: str) -> dict[str, EntryPoint]:
