@@ -44,7 +44,7 @@ class BackfillRequest(ControlDocument):
     What would cost more than `cost_cap_micro_usd` is refused; None: the service's own cap holds.
     """
 
-    schema_: Literal["backfill-request.v1"] = Field("backfill-request.v1", alias="schema")
+    schema_: Literal["backfill-request.v1"] = Field(default="backfill-request.v1", alias="schema")
     command: Literal["backfill", "cancel"] = "backfill"
     id: Text
     source: Text
@@ -80,7 +80,7 @@ class BackfillEvent(ControlDocument):
     nothing there. Money is micro-dollars. Times are ns since the epoch.
     """
 
-    schema_: Literal["backfill-event.v1"] = Field("backfill-event.v1", alias="schema")
+    schema_: Literal["backfill-event.v1"] = Field(default="backfill-event.v1", alias="schema")
     type: EventType
     request: BackfillRequest
     at: Nanoseconds

@@ -35,7 +35,7 @@ class Coverage(ControlDocument):
     that are given up; `proven_empty` where the vendor itself has nothing.
     """
 
-    schema_: Literal["coverage.v1"] = Field("coverage.v1", alias="schema")
+    schema_: Literal["coverage.v1"] = Field(default="coverage.v1", alias="schema")
     source: Text
     stream: Text
     kind: TickKind

@@ -36,7 +36,7 @@ class Incident(ControlDocument):
     states that people were notified of, None where nobody was.
     """
 
-    schema_: Literal["incident.v1"] = Field("incident.v1", alias="schema")
+    schema_: Literal["incident.v1"] = Field(default="incident.v1", alias="schema")
     id: Text
     type: IncidentType
     state: Literal["open", "closed"]
