@@ -16,6 +16,8 @@ from tapeline_watchdog.feed_watching import FeedWatch
 from tapeline_watchdog.lag_pages import LagPages
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.watching import LagWatch
+from tapeline_watchdog.web.guard import guard
+from tapeline_watchdog.web.pages import Page
 
 log = get_logger("watchdog")
 
@@ -23,7 +25,9 @@ log = get_logger("watchdog")
 async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
-    routes = [*LagPages(watch, settings, servers).routes(), *FeedPages(feeds).routes()]
+    lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
+    page = Page({"feeds": feed_pages.document, "lag": lag_pages.document}, settings, servers)
+    routes = [*lag_pages.routes(), *feed_pages.routes(), *page.routes()]
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.
@@ -36,17 +40,21 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     def stop() -> None:
         watch.stop()
         feeds.stop()
+        page.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
         with exported(values, REGISTRY):
-            async with HealthEndpoint(watch.status, port=settings.health_port, routes=routes) as health:
+            async with HealthEndpoint(
+                watch.status, port=settings.health_port, routes=routes, middlewares=(guard(settings.hosts),)
+            ) as health:
                 log.info("started", health=health.url, cluster=settings.cluster)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(watch.run())
                     group.create_task(feeds.run())
+                    group.create_task(page.run())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from tapeline_watchdog.feed_documents import feeds_document
+from tapeline_watchdog.feed_documents import Document, feeds_document
 from tapeline_watchdog.feed_watching import FeedWatch
 
 
@@ -19,11 +19,16 @@ class FeedPages:
         """Return the routes, for a server to add."""
         return [web.get("/v1/feeds", self._feeds)]
 
-    async def _feeds(self, _: web.Request) -> web.Response:
+    def document(self) -> Document | None:
+        """Return the document of /v1/feeds, None before the feed events have been read."""
         report = self._watch.report
-        if report is None:
+        return None if report is None else feeds_document(report, is_fresh=self._watch.is_fresh())
+
+    async def _feeds(self, _: web.Request) -> web.Response:
+        document = self.document()
+        if document is None:
             return _json({"error": "the feed events have not been read yet"}, status=503)
-        return _json(feeds_document(report, is_fresh=self._watch.is_fresh()), status=200)
+        return _json(document, status=200)
 
 
 def _json(document: object, *, status: int) -> web.Response:

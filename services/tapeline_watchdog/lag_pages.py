@@ -44,11 +44,16 @@ class LagPages:
             web.get("/v3/{rest:.*}", self._unknown),
         ]
 
-    async def _lag(self, _: web.Request) -> web.Response:
+    def document(self) -> documents.Document | None:
+        """Return the document of /v1/lag, None before the cluster has been read."""
         report = self._watch.report
-        if report is None:
+        return None if report is None else documents.lag_document(report, self._watch.stuck)
+
+    async def _lag(self, _: web.Request) -> web.Response:
+        document = self.document()
+        if document is None:
             return _json({"error": "the cluster has not been read yet"}, status=503)
-        return _json(documents.lag_document(report, self._watch.stuck))
+        return _json(document)
 
     async def _admin(self, _: web.Request) -> web.Response:
         return web.Response(text="GOOD")

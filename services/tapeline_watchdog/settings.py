@@ -112,8 +112,14 @@ class WatchdogSettings(ServiceSettings):
     reconnects_limit: int = Field(3, ge=1, le=1_000)
     """A feed is degraded after so many reconnects within ten minutes."""
 
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
+    """Names under which a browser may ask besides addresses and localhost, comma separated, such as that of a proxy."""
+
+    page_clients: int = Field(32, ge=1, le=1_000)
+    """Browsers that may look at the page at the same time."""
+
     health_port: int = Field(8112, ge=0, le=65_535)
-    """Port of the paths of Burrow, /v1/lag, /v1/feeds, /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""
+    """Port of the page, the paths of Burrow, /v1/…, /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""
 
     def feed_limits(self) -> FeedLimits:
         """Return from when on something is wrong with a feed."""

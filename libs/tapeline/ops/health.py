@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tapeline.errors import Misconfigured
@@ -25,9 +26,9 @@ _BEAT_S: Final = 0.1
 class HealthEndpoint:
     """Serve a service's health for as long as the `async with` block lasts.
 
-    `port` 0 takes any free one; `url` tells which; `routes` are what else the service answers there. /livez answers 503
-    once the event loop was late by more than `stalled_after_s`: an endpoint that cannot answer at all says the same by
-    silence.
+    `port` 0 takes any free one; `url` tells which; `routes` are what else the service answers there, and `middlewares`
+    see every request first. /livez answers 503 once the event loop was late by more than `stalled_after_s`: an endpoint
+    that cannot answer at all says the same by silence.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class HealthEndpoint:
         host: str = "127.0.0.1",
         stalled_after_s: float = 10.0,
         routes: Iterable[web.AbstractRouteDef] = (),
+        middlewares: Iterable[Middleware] = (),
     ) -> None:
         self._status = status
         self._routes = routes
+        self._middlewares = middlewares
         self._host = host
         self._port = port
         self._stalled_after_s = stalled_after_s
@@ -50,7 +53,7 @@ class HealthEndpoint:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        application = web.Application()
+        application = web.Application(middlewares=self._middlewares)
         application.add_routes(self._routes)
         application.add_routes(
             [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]

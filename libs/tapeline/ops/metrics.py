@@ -110,6 +110,14 @@ FEED_IN_DELTA_SECONDS: Final = Sampled(
 )
 FEED_RECONNECTS: Final = Sampled("tapeline_feed_reconnects", "Reconnects that were heard of", ("source", "stream"))
 
+# Watchdog, of its page
+PAGE_CLIENTS: Final = Gauge("tapeline_watchdog_page_clients", "Clients of the page's stream")
+PAGE_CLIENTS_REFUSED: Final = Counter("tapeline_watchdog_page_clients_refused", "Clients above the limit")
+SLOW_PAGE_CLIENTS: Final = Counter("tapeline_watchdog_slow_page_clients", "Clients cut off as they took nothing")
+BAD_PAGE_MESSAGES: Final = Counter(
+    "tapeline_watchdog_bad_page_messages", "Messages that the page cannot show: left out", ["topic"]
+)
+
 # Watchdog, under the names of kafka_exporter, which dashboards and alert rules ask for
 _PARTITION: Final = ("topic", "partition")
 _OF_GROUP: Final = ("consumergroup", "topic", "partition")
