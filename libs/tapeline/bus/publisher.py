@@ -117,7 +117,7 @@ class Publisher:
         self,
         topic: str,
         key: str | bytes | None,
-        value: bytes,
+        value: bytes | None,
         on_delivered: OnDelivered | None = None,
         *,
         headers: Headers = (),
@@ -125,8 +125,8 @@ class Publisher:
     ) -> None:
         """Hand `value` to Kafka, after waiting for room if the queue is full. `topic` is the name on the broker.
 
-        Messages of one key, or of one `partition` where that is given, keep the order of the calls. `on_delivered` is
-        called once Kafka has the message.
+        Without a value it removes what a compacted topic has under the key. Messages of one key, or of one `partition`
+        where that is given, keep the order of the calls. `on_delivered` is called once Kafka has the message.
         Raises DeliveryFailed if nothing was delivered for `stall_limit_s` while it waited, or an earlier message could
         not be delivered; BadData if the value is larger than `max_message_bytes`.
         """
@@ -134,7 +134,7 @@ class Publisher:
             raise self._failure
         if self.queued_messages >= self.max_queue_messages or self.queued_bytes >= self.max_queue_bytes:
             await self._room()
-        number = self._published + 1
+        number, size = self._published + 1, 0 if value is None else len(value)
         try:
             self._producer.produce(
                 topic,
@@ -146,11 +146,11 @@ class Publisher:
             )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                raise BadData("value", f"must have at most {self._max_message_bytes} bytes, has {len(value)}") from None
+                raise BadData("value", f"must have at most {self._max_message_bytes} bytes, has {size}") from None
             raise self._fail(error.args[0].str()) from None
         self._published = number
-        self._queued_sizes[number] = size = len(key or "") + len(value)
-        self.queued_bytes += size
+        self._queued_sizes[number] = len(key or "") + size
+        self.queued_bytes += self._queued_sizes[number]
         self._arm()
         self._since_poll += 1
         if self._since_poll >= _POLL_EVERY_MESSAGES:
@@ -158,7 +158,7 @@ class Publisher:
             # A caller that never waits would keep every other task of the loop from running.
             await asyncio.sleep(0)
 
-    async def deliver(self, topic: str, key: str, value: bytes, deadline_s: float) -> tuple[int, int]:
+    async def deliver(self, topic: str, key: str, value: bytes | None, deadline_s: float) -> tuple[int, int]:
         """Publish `value`; return its partition and offset. Raises DeliveryFailed after `deadline_s` without them."""
         delivered: list[tuple[int, int]] = []
         await self.publish(topic, key, value, lambda partition, offset: delivered.append((partition, offset)))
