@@ -118,6 +118,14 @@ BAD_PAGE_MESSAGES: Final = Counter(
     "tapeline_watchdog_bad_page_messages", "Messages that the page cannot show: left out", ["topic"]
 )
 
+# Watchdog, of incidents
+OPEN_INCIDENTS: Final = Sampled("tapeline_open_incidents", "Incidents that are open", ("type", "severity"))
+WEBHOOK_POSTS: Final = Counter(
+    "tapeline_watchdog_webhook_posts",
+    "Messages to webhooks by what became of them: taken, failed (tried again), given_up, dropped",
+    ["webhook", "outcome"],
+)
+
 # Watchdog, under the names of kafka_exporter, which dashboards and alert rules ask for
 _PARTITION: Final = ("topic", "partition")
 _OF_GROUP: Final = ("consumergroup", "topic", "partition")
