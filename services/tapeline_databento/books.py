@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from tapeline.feed.framer import Ticks
+from tapeline.feed.selection import rows
 from tapeline.model.columns import F_MAYBE_BAD_BOOK, F_SNAPSHOT
-from tapeline_databento.normalize import rows
 
 _LAST_ROWS: Final = 64
 """So many rows of a batch are looked at for the last good records: older ones make a gap longer, never too short."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,23 +11,15 @@ from typing import Annotated
 import orjson
 import typer
 
-from tapeline.bus.bootstrap import bootstrap_servers
-from tapeline.errors import DeliveryFailed, Misconfigured
-from tapeline.feed.cache import FileCache
-from tapeline.feed.cache_settings import CacheSettings, open_cache, open_ledger
-from tapeline.feed.cost import CostMeter, MonthProjection, Plan, project_month
-from tapeline.feed.ledger import UsageLedger
-from tapeline.feed.prices import UnitPrices, micro_usd
+from tapeline.errors import Misconfigured
+from tapeline.feed.cache_settings import CacheSettings
 from tapeline.ops.logs import configure_logs
-from tapeline.ops.state import state_folder
-from tapeline_databento.history.client import HistoryClient
-from tapeline_databento.history.fetch import FetchedFile, FetchPlan, HistoryFetcher, Limits
+from tapeline_databento.history.desk import HistoryDesk
+from tapeline_databento.history.fetch import FetchedFile, FetchPlan
 from tapeline_databento.history.files import file_name, put
-from tapeline_databento.history.prices import daily_prices
 from tapeline_databento.history.progress import FetchProgress
 from tapeline_databento.history.query import SOURCE, HistoryQuery, history_query
 from tapeline_databento.history.report import document, month_line, plan_lines, result_lines
-from tapeline_databento.history.usage import publish_usage
 from tapeline_databento.settings import DatabentoSettings
 
 fetch = typer.Typer(no_args_is_help=True, add_completion=False, help="Fetch a vendor's history into the cache.")
@@ -66,7 +55,7 @@ def databento(
     settings = DatabentoSettings.load(overrides={"dataset": dataset, "cap_usd": cap_usd})
     query = history_query(settings.dataset, schema, symbols, start, end)
     with _usable_files():
-        desk = _Desk(settings, CacheSettings.load(overrides={"dir": cache_dir}))
+        desk = HistoryDesk(settings, CacheSettings.load(overrides={"dir": cache_dir}))
         plan = desk.fetcher.plan(query)
         if not json:
             _print(plan_lines(query, plan, desk.limits))
@@ -74,7 +63,7 @@ def databento(
             month = desk.month()
             _print([_json(document(query, plan, desk.limits, month)) if json else month_line(month, desk.limits)])
             return
-        files, spent = desk.fetch(query, plan)
+        files, spent = _fetch_shown(desk, query, plan)
         paths = [file.path if output is None else _put(file, output) for file in files]
         desk.cache.evict(keep=[file.entry for file in files])
         month = desk.month()
@@ -84,52 +73,17 @@ def databento(
         _print([*result_lines(files, paths, spent), month_line(month, desk.limits)])
 
 
-class _Desk:
-    """All that a fetch needs, as the settings say."""
-
-    def __init__(self, settings: DatabentoSettings, cache_settings: CacheSettings) -> None:
-        self.limits = Limits(micro_usd(settings.cap_usd), micro_usd(settings.monthly_budget_usd))
-        self._plan = Plan(micro_usd(settings.flat_usd), micro_usd(settings.licence_usd))
-        self._ledger: UsageLedger = open_ledger()
-        self.cache: FileCache = open_cache(cache_settings, self._ledger, time.time_ns)
-        self.fetcher = HistoryFetcher(
-            HistoryClient(settings.api_key, settings.history_gateway),
-            self.cache,
-            self._ledger,
-            self.limits,
-            now_ns=time.time_ns,
-            sleep=time.sleep,
-            random=random.random,
-        )
-
-    def month(self) -> MonthProjection:
-        """Return what the month costs."""
-        return project_month(self._ledger.usages(source=SOURCE), self._plan, time.time_ns())
-
-    def fetch(self, query: HistoryQuery, plan: FetchPlan) -> tuple[list[FetchedFile], int]:
-        """Carry a plan out, showing how it goes; return its files and the micro-dollars spent."""
-        self.fetcher.check(plan.estimate)
-        prices = self._prices(query.dataset) if plan.missing else None
-        meter = CostMeter(SOURCE, query.dataset, self._ledger, self._plan, prices)
-        try:
-            with FetchProgress(len(plan.missing)) as progress:
-                files = self.fetcher.run(plan, meter, progress.begin)
-        finally:
-            self._publish()
-        return files, meter.fetched_micro_usd
-
-    def _prices(self, dataset: str) -> UnitPrices:
-        return daily_prices(state_folder() / "unit-prices", dataset, self.fetcher.unit_prices, time.time_ns())
-
-    def _publish(self) -> None:
-        bootstrap = bootstrap_servers()
-        try:
-            if asyncio.run(publish_usage(self._ledger, bootstrap)) is None:
-                _warn(f"no broker answers at {bootstrap}: the usage is kept, and published with the next fetch")
-        except DeliveryFailed as error:
-            _warn(
-                f"{error}; the usage is kept, and published with the next fetch (`tapeline topics apply` makes topics)"
-            )
+def _fetch_shown(desk: HistoryDesk, query: HistoryQuery, plan: FetchPlan) -> tuple[list[FetchedFile], int]:
+    """Carry a plan out, showing how it goes; return its files and the micro-dollars spent."""
+    # Above the caps there is no progress to be shown.
+    desk.fetcher.check(plan.estimate)
+    try:
+        with FetchProgress(len(plan.missing)) as progress:
+            return desk.fetch(query.dataset, plan, progress.begin)
+    finally:
+        unpublished = desk.publish()
+        if unpublished:
+            _warn(unpublished)
 
 
 def _put(file: FetchedFile, folder: Path) -> Path:

@@ -6,12 +6,14 @@
     ├── Silent             nothing came for longer than heartbeats allow, or a subscription stalled
     ├── Undecodable        what came is no DBN, or does not fit what came before
     ├── GatewayError       the gateway sent an error that a new session may mend
-    │   └── ReplayAgedOut      the replay that was asked for is too old: connect without it
+    │   ├── ReplayAgedOut      the replay that was asked for is too old: connect without it
+    │   └── NotReplayed        the replay knows nothing of some symbol: history will
     ├── BooksLost          too many books became doubtful: begin all of them anew
     ├── HistoryAway        the Historical API does not answer, or not now
     └── CutAnswer          its answer is not whole
     Misconfigured
     ├── NotHistory         the range that was asked for is not history: too early, or not yet
+    │   └── NotYetHistory      it will be, later
     └── Refused
         ├── KeyRefused         the vendor does not know the key, or no longer takes it
         ├── NotEntitled        the key is good, and the account may not have the dataset
@@ -49,6 +51,10 @@ class ReplayAgedOut(GatewayError):
     """The gateway no longer has the data from where its replay was asked to start."""
 
 
+class NotReplayed(GatewayError):
+    """The gateway's replay does not know some of the symbols that were asked for."""
+
+
 class BooksLost(Retryable):
     """More order books became doubtful than are mended one by one."""
 
@@ -67,6 +73,14 @@ class CutAnswer(Retryable):
 
 class NotHistory(Misconfigured):
     """The range that was asked for is not history."""
+
+
+class NotYetHistory(NotHistory):
+    """The range that was asked for is younger than history, which ends at `until_ns`; 0: the vendor does not say."""
+
+    def __init__(self, message: str, until_ns: int) -> None:
+        super().__init__(message)
+        self.until_ns = until_ns
 
 
 class KeyRefused(Refused):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tapeline.errors import BadData
 from tapeline.feed.dbn_decoder import DbnBatch
 from tapeline.feed.dbn_records import Array
 from tapeline.feed.framer import Instrument, Ticks
 from tapeline.feed.instrument_class import UNKNOWN_CLASS, instrument_class
+from tapeline.feed.selection import rows
 from tapeline.model.columns import TickKind
 from tapeline.model.frames import Origin
 
@@ -23,8 +22,6 @@ _FEW_INSTRUMENTS: Final = 16
 
 Routes = Mapping[TickKind, Mapping[str, str]]
 """Per kind, the stream of each symbol that is subscribed to."""
-
-Ids = npt.NDArray[np.int64]
 
 
 class InstrumentClasses:
@@ -71,11 +68,15 @@ class Normalizer:
         columns = (mappings[name].tolist() for name in ("instrument_id", "stype_in_symbol", "stype_out_symbol"))
         for instrument_id, asked_bytes, raw_bytes in zip(*columns, strict=True):
             asked, raw = asked_bytes.decode("ascii", "replace"), raw_bytes.decode("ascii", "replace")
-            self._instruments[instrument_id] = Instrument(raw, self._classes.of(raw))
-            for kind, streams in self._routes.items():
-                if asked in streams:
-                    self._streams[kind][instrument_id] = streams[asked]
-                    self._ids_of[streams[asked]].add(instrument_id)
+            self.map(instrument_id, asked, raw)
+
+    def map(self, instrument_id: int, asked: str, raw: str) -> None:
+        """Let an id stand for a raw symbol, which the symbol `asked` was resolved to, until it is mapped anew."""
+        self._instruments[instrument_id] = Instrument(raw, self._classes.of(raw))
+        for kind, streams in self._routes.items():
+            if asked in streams:
+                self._streams[kind][instrument_id] = streams[asked]
+                self._ids_of[streams[asked]].add(instrument_id)
 
     def ids_of(self, stream: str) -> set[int]:
         """Return the instrument ids that are mapped to `stream`."""
@@ -143,21 +144,6 @@ class Normalizer:
         if known is None:
             known = self._instruments[instrument_id] = Instrument(str(instrument_id), UNKNOWN_CLASS)
         return known
-
-
-def rows(ticks: Ticks, chosen: Ids) -> Ticks:
-    """Return the `chosen` rows (increasing positions) of `ticks`, as copies."""
-    undefined = {}
-    for name, marked in ticks.undefined.items():
-        among = np.flatnonzero(np.isin(chosen, marked))
-        if len(among):
-            undefined[name] = among
-    return replace(
-        ticks,
-        instrument_ids=ticks.instrument_ids[chosen],
-        columns={name: values[chosen] for name, values in ticks.columns.items()},
-        undefined=undefined,
-    )
 
 
 def since(ticks: Ticks, start_ns: int) -> Ticks:

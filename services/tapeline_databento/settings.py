@@ -61,6 +61,12 @@ class DatabentoSettings(LiveFeedSettings):
     """Whether to count what comes live for md.usage.v1; by default only what comes from the vendor's own gateway."""
     history_gateway: str = "https://hist.databento.com"
     """Address of the Historical API."""
+    history_embargo_s: float = Field(default=86_400.0, ge=0)
+    """How old (s) data must be to be history for this account, until the vendor itself has told it."""
+    backfill_pad_s: float = Field(default=10.0, gt=0, le=3_600)
+    """How far (s) the time of capture may lie from the venue's: a backfill looks so far beyond its window."""
+    backfill_stall_s: float = Field(default=60.0, gt=0)
+    """Longest time (s) that a backfill's replay may bring nothing but heartbeats before it is complete."""
     cap_usd: Decimal = Field(default=Decimal(5), ge=0, allow_inf_nan=False)
     """Most US dollars that one fetch of history may cost, by the vendor's own estimate."""
     monthly_budget_usd: Decimal = Field(default=Decimal(50), ge=0, allow_inf_nan=False)

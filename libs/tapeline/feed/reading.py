@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -66,3 +66,9 @@ class ReadAhead(Generic[T]):
         # A closed loop: the consumer is gone, and nobody is left to be told.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(self._arrived.set)
+
+
+async def read_once(call: Callable[[], T]) -> T:
+    """Return what `call`, which blocks, returns or raises: in a daemon thread, which holds up no shutdown."""
+    async with aclosing(aiter(ReadAhead(lambda: iter((call(),))))) as read:
+        return await anext(read)

@@ -18,13 +18,22 @@ from tapeline.errors import Misconfigured, Refused, TapelineError
 from tapeline.feed.cache_entry import CacheRequest
 from tapeline.feed.cost import Estimate
 from tapeline.feed.prices import UnitPrices, micro_usd, unit_prices
-from tapeline_databento.errors import CutAnswer, HistoryAway, KeyRefused, NotEntitled, NotHistory, Unresolved
+from tapeline_databento.errors import (
+    CutAnswer,
+    HistoryAway,
+    KeyRefused,
+    NotEntitled,
+    NotHistory,
+    NotYetHistory,
+    Unresolved,
+)
 from tapeline_databento.history.query import say_time, vendor_time
 
 _TIMED_OUT: Final = 408
 _TOO_MANY: Final = 429
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_RANGE_CASES: Final = ("available_start", "available_end", "dataset_unavailable_range")
+_TOO_EARLY: Final = "available_start"
+_TOO_YOUNG: Final = ("available_end", "dataset_unavailable_range")
 
 
 class HistoryClient:
@@ -85,6 +94,18 @@ class HistoryClient:
                 records=int(self._api.metadata.get_record_count(**asked)),
             )
 
+    def count(self, request: CacheRequest) -> int:
+        """Return how many records the vendor says that a request has; costs nothing."""
+        with self._explained(request.dataset):
+            return int(self._api.metadata.get_record_count(**_parameters(request)))
+
+    def raw_symbol(self, dataset: str, instrument_id: int, day: str) -> str | None:
+        """Return the raw symbol of an instrument on a day (YYYY-MM-DD), None where the vendor knows none."""
+        with self._explained(dataset):
+            answer: Any = self._api.symbology.resolve(dataset, [str(instrument_id)], "instrument_id", "raw_symbol", day)
+            found = [interval["s"] for intervals in answer["result"].values() for interval in intervals]
+        return str(found[0]) if found and found[0] else None
+
     def download(self, request: CacheRequest, path: Path) -> list[str]:
         """Write what was asked for to `path`, a new file, as it comes; return the vendor's warnings.
 
@@ -135,9 +156,11 @@ class HistoryClient:
         if status == 403:
             return NotEntitled(f"the account is not entitled to {dataset}: {told}")
         case, available_end = _detail(error)
-        if any(each in case for each in _RANGE_CASES):
-            until = f" until {say_time(vendor_time(available_end))}" if available_end else ""
-            return NotHistory(f"{dataset} can be had{until}: {told}")
+        if _TOO_EARLY in case or any(each in case for each in _TOO_YOUNG):
+            until_ns = vendor_time(available_end) if available_end else 0
+            until = f" until {say_time(until_ns)}" if until_ns else ""
+            what = f"{dataset} can be had{until}: {told}"
+            return NotHistory(what) if _TOO_EARLY in case else NotYetHistory(what, until_ns)
         if case.startswith("symbology"):
             return Unresolved(f"{dataset}: {told}")
         return Refused(f"Databento refuses the request: {told}")

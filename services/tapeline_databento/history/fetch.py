@@ -14,7 +14,7 @@ from tapeline.feed.calendar import calendar_of
 from tapeline.feed.cost import Cap, CostMeter, Estimate, check_caps, spent_in_month
 from tapeline.feed.ledger import UsageLedger
 from tapeline.feed.prices import UnitPrices
-from tapeline_databento.errors import NotHistory, Unresolved
+from tapeline_databento.errors import NotHistory, NotYetHistory, Unresolved
 from tapeline_databento.history.client import HistoryClient
 from tapeline_databento.history.download import Downloader
 from tapeline_databento.history.query import SOURCE, HistoryQuery, say_time
@@ -106,6 +106,24 @@ class HistoryFetcher:
                     raise
         return FetchPlan(found, tuple(estimated), tuple(unresolved), until_ns)
 
+    def holds(self, query: HistoryQuery) -> bool:
+        """Return whether all of a query is there; asks nobody."""
+        return all(self._cache.find(request) is not None for request in query.requests())
+
+    def count(self, query: HistoryQuery) -> int:
+        """Return how many records the vendor counts for a query by now, whatever is there of it; costs nothing."""
+        total = 0
+        for request in query.requests():
+            try:
+                total += self._ask(partial(self._client.count, request))
+            except Unresolved:
+                continue  # no symbol means anything on that day
+        return total
+
+    def raw_symbol(self, dataset: str, instrument_id: int, day: str) -> str | None:
+        """Return the raw symbol of an instrument on a day (YYYY-MM-DD), None where the vendor knows none."""
+        return self._ask(partial(self._client.raw_symbol, dataset, instrument_id, day))
+
     def check(self, estimate: Estimate) -> None:
         """Raise OverCap where an estimate is above the cap of a fetch, or more than the month's budget leaves."""
         fetch = Cap(
@@ -156,10 +174,11 @@ class HistoryFetcher:
         from_ns, until_ns = self._ask(lambda: self._client.available(query.dataset, query.schema))
         what = f"{query.dataset} {query.schema}"
         if missing[-1].end_ns > until_ns:
-            raise NotHistory(
+            raise NotYetHistory(
                 f"history of {what} ends at {say_time(until_ns)} for this account, and {say_time(query.end_ns)} is"
                 " asked for. What is younger is live data, which the live producer replays (24 hours; mbo and"
-                f" definition the whole week). Ask for --end {say_time(until_ns)} or earlier"
+                f" definition the whole week). Ask for --end {say_time(until_ns)} or earlier",
+                until_ns,
             )
         if missing[0].start_ns < from_ns:
             raise NotHistory(
