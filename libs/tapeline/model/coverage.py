@@ -13,11 +13,14 @@ TOPIC: Final = "md.coverage.v1"
 
 GapStage = Literal["open", "bounded", "requested", "filled", "proven", "given_up"]
 """open: it goes on; bounded: the stream is live again; filled: what was missing is on the tape; proven: the vendor's
-own count agrees; given_up: no backfill can fill it, `reason` says why."""
+own count agrees; given_up: no backfill can fill it, `given_up` says why."""
 
 
 class MissingInterval(ControlDocument):
-    """A gap, or its part within the trading day. Times are ns since the epoch, None where they are not known."""
+    """A gap, or its part within the trading day. Times are ns since the epoch, None where they are not known.
+
+    `reason` says why there is a gap, `opened_at` when its producer said so.
+    """
 
     gap_id: Text
     stage: GapStage
@@ -26,6 +29,8 @@ class MissingInterval(ControlDocument):
     ts_event_from: Nanoseconds | None = None
     ts_event_until: Nanoseconds | None = None
     request_id: Text | None = None
+    opened_at: Nanoseconds | None = None
+    given_up: str = ""
 
 
 class Coverage(ControlDocument):
