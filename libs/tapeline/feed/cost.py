@@ -92,6 +92,11 @@ def check_caps(estimate: Estimate, caps: Iterable[Cap]) -> None:
         )
 
 
+def by_months_end(micro_usd: int, today: date) -> int:
+    """Return what an amount of the month so far comes to by its end, at the rate of its days, `today` counted whole."""
+    return micro_usd * monthrange(today.year, today.month)[1] // today.day
+
+
 def project_month(usages: Iterable[Usage], plan: Plan, at_ns: int) -> MonthProjection:
     """Return what the month (UTC) of `at_ns` costs, for one source.
 
@@ -106,7 +111,7 @@ def project_month(usages: Iterable[Usage], plan: Plan, at_ns: int) -> MonthProje
         flat=plan.flat_micro_usd,
         licence=plan.licence_micro_usd,
         metered=metered,
-        metered_projected=metered * monthrange(today.year, today.month)[1] // today.day,
+        metered_projected=by_months_end(metered, today),
         notional=sum(usage.cost_micro_usd for usage in of_month if usage.notional),
         saved=sum(usage.saved_micro_usd for usage in of_month),
     )
