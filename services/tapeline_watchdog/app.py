@@ -10,9 +10,14 @@ from prometheus_client import REGISTRY
 
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
-from tapeline_watchdog.exporter import Row, exported, feed_rows, rows
+from tapeline_watchdog.exporter import Row, exported, feed_rows, incident_rows, rows
+from tapeline_watchdog.feed_findings import feed_findings
 from tapeline_watchdog.feed_pages import FeedPages
 from tapeline_watchdog.feed_watching import FeedWatch
+from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.group_findings import group_findings
+from tapeline_watchdog.incident_pages import IncidentPages
+from tapeline_watchdog.incident_watching import IncidentWatch
 from tapeline_watchdog.lag_pages import LagPages
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.watching import LagWatch
@@ -26,8 +31,20 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
     lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
-    page = Page({"feeds": feed_pages.document, "lag": lag_pages.document}, settings, servers)
-    routes = [*lag_pages.routes(), *feed_pages.routes(), *page.routes()]
+
+    def judge_feeds(_: int) -> Judged | None:
+        report = feeds.report if feeds.is_fresh() else None
+        return None if report is None else feed_findings(report, settings.feed_holds())
+
+    def judge_groups(_: int) -> Judged | None:
+        report = watch.fresh_report()
+        return None if report is None else group_findings(report, watch.stuck, settings.incident_lag_s)
+
+    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups))
+    incident_pages = IncidentPages(incidents)
+    documents = {"feeds": feed_pages.document, "lag": lag_pages.document, "incidents": incident_pages.document}
+    page = Page(documents, settings, servers)
+    routes = [*lag_pages.routes(), *feed_pages.routes(), *incident_pages.routes(), *page.routes()]
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.
@@ -36,10 +53,13 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             yield from rows(report, watch.stuck, settings.cluster)
         if feeds.report is not None and feeds.is_fresh():
             yield from feed_rows(feeds.report)
+        if incidents.is_fresh():
+            yield from incident_rows(incidents.incidents)
 
     def stop() -> None:
         watch.stop()
         feeds.stop()
+        incidents.stop()
         page.stop()
 
     loop = asyncio.get_running_loop()
@@ -54,6 +74,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(watch.run())
                     group.create_task(feeds.run())
+                    group.create_task(incidents.run())
                     group.create_task(page.run())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tapeline.bus.groups import ClusterState
+from tapeline.model.incidents import Incident, IncidentType
 from tapeline.ops import metrics
 from tapeline.ops.metrics import Sampled
 from tapeline_watchdog.feeds import FeedReport, FeedRow
@@ -56,6 +58,14 @@ def feed_rows(report: FeedReport) -> Iterator[Row]:
         yield from _latency_rows(row)
     for stream, count in reconnects.items():
         yield metrics.FEED_RECONNECTS, stream, count
+
+
+def incident_rows(incidents: Iterable[Incident]) -> Iterator[Row]:
+    """Yield how many incidents are open, by type and severity."""
+    is_open = Counter((each.type, each.severity) for each in incidents if each.state == "open")
+    for kind in get_args(IncidentType):
+        for severity in ("warning", "critical"):
+            yield metrics.OPEN_INCIDENTS, (kind, severity), is_open[kind, severity]
 
 
 @contextmanager

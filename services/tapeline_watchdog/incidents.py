@@ -84,6 +84,8 @@ class Incidents:
                 self._twins.add(number)
                 return
             self._open[_cause(record)] = number
+        else:
+            self._well.pop(number, None)
         self._known[number] = record
 
     def observe(self, judged: Iterable[Judged], now_ns: int) -> Changes:
@@ -142,7 +144,6 @@ class Incidents:
         pending.due_ns = min(pending.due_ns, now_ns + finding.hold_ns)
         if now_ns < pending.due_ns:
             return None
-        del self._pending[finding.cause]
         number = incident_id(finding.type, finding.subject, pending.since_ns)
         before = self._known.get(number) or self._recent(finding.cause, pending.since_ns)
         if before is not None:
@@ -187,7 +188,6 @@ class Incidents:
         well_since_ns = self._well.setdefault(incident.id, now_ns)
         if now_ns - well_since_ns < self._rules.well_ns << min(incident.flaps, _MOST_DOUBLINGS):
             return _merged(incident, support.linked, now_ns)
-        del self._well[incident.id]
         return _closed(_merged(incident, support.linked, now_ns), well_since_ns, now_ns, "")
 
     def _forget_pending(self, judgements: tuple[Judged, ...], findings: dict[Cause, Finding]) -> None:

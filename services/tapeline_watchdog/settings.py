@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tapeline.model.events import HEARTBEAT_KINDS
-from tapeline.ops.settings import ServiceSettings
 from tapeline_watchdog.feeds import FeedKey
+from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.lane import FeedLimits
 
 _FEED: Final = re.compile(r"(?P<source>[^/=\s]+)/(?P<stream>[^=\s]+)\s*=\s*(?P<kinds>[a-z0-9, ]+)")
@@ -59,7 +59,7 @@ def _names(value: Any) -> Any:
     return {first.strip(): second.strip() for first, _, second in pairs}
 
 
-class WatchdogSettings(ServiceSettings):
+class WatchdogSettings(IncidentSettings):
     """Every setting has its unit in its name; the defaults suit the processor, which commits every few seconds."""
 
     service: ClassVar[str] = "watchdog"

@@ -1,0 +1,220 @@
+"""Keeps the incidents of md.incidents.v1: reads them, writes what has changed, and has people told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Final
+
+from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.log import Log
+from tapeline.bus.publisher import Publisher
+from tapeline.errors import BadData, Retryable, TopicMismatch
+from tapeline.model.incidents import TOPIC, Incident
+from tapeline.ops.logs import get_logger
+from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.incident_settings import IncidentSettings
+from tapeline_watchdog.incidents import Incidents
+from tapeline_watchdog.webhooks import Webhooks
+
+log = get_logger("incidents")
+
+Judge = Callable[[int], Judged | None]
+"""Judges as of now (ns since the epoch); None while it knows too little of now to say anything."""
+
+_CLIENT_ID: Final = "tapeline-watchdog-incidents"
+_EVERY_S: Final = 1.0
+_TIMEOUT_S: Final = 5.0
+_WRITE_TIMEOUT_S: Final = 30.0
+_STALE_NS: Final = 15_000_000_000
+_TELL_WITHIN_NS: Final = 3_600_000_000_000
+_PARTITION: Final = 0
+"""Of the topic's only one: which of two that say the same was first is what its order is for."""
+
+
+class IncidentWatch:
+    """Asks `judges` once a second, and keeps the topic of incidents by what they say.
+
+    `incidents` are all that are kept: the open ones first, then the one that changed last. `read_ns` is when the topic
+    was last read to its end, None before the first time.
+    """
+
+    def __init__(
+        self,
+        settings: IncidentSettings,
+        servers: str,
+        judges: Sequence[Judge],
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._servers = servers
+        self._judges = judges
+        self._now_ns = now_ns
+        self._stopped = asyncio.Event()
+        self._rules = settings.incident_rules()
+        self._incidents = Incidents(self._rules)
+        self._webhooks = Webhooks(settings.webhooks(), self._on_told, settings.patience())
+        self._next = 0
+        self._turned: dict[str, Incident] = {}
+        """By id, the record that opened or closed an incident: the first one to do so on the topic."""
+        self._handed: dict[str, tuple[str, int]] = {}
+        """By id, state and flaps of what was last handed to the webhooks."""
+        self._told: list[Incident] = []
+        self._is_away = False
+        self.incidents: tuple[Incident, ...] = ()
+        self.read_ns: int | None = None
+
+    def is_fresh(self) -> bool:
+        """Return whether the incidents are those of now."""
+        return self.read_ns is not None and self._now_ns() - self.read_ns < _STALE_NS
+
+    async def run(self) -> None:
+        """Watch until `stop`; where the broker does not answer, try again."""
+        telling = asyncio.create_task(self._webhooks.run())
+        try:
+            while not self._stopped.is_set():
+                try:
+                    await self._watch()
+                except (Retryable, TopicMismatch) as error:
+                    if not self._is_away:
+                        log.warning("incidents_away", reason=str(error))
+                    self._is_away = True
+                await self._wait()
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopped.set()
+
+    async def _watch(self) -> None:
+        """Watch until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
+        publisher = Publisher(self._servers, _CLIENT_ID, linger_ms=0.0, stall_limit_s=_WRITE_TIMEOUT_S)
+        try:
+            with closing(Log(self._servers, _CLIENT_ID, timeout_s=_TIMEOUT_S)) as records:
+                await asyncio.to_thread(self._begin, records)
+                await self._read(records)
+                self._tell_what_is_left()
+                while not self._stopped.is_set():
+                    await self._read(records)
+                    await self._note_told(publisher, records)
+                    await self._observe(publisher, records)
+                    await self._wait()
+        finally:
+            await publisher.close(0.0)
+
+    def _begin(self, records: Log) -> None:
+        topic = namespaced(TOPIC)
+        records.partitions(topic)
+        begin, end = records.bounds(topic, _PARTITION)
+        if not begin <= self._next <= end:
+            # The topic was made anew, and holds other incidents at these offsets.
+            self._next, self._incidents = begin, Incidents(self._rules)
+        records.assign({(topic, _PARTITION): self._next})
+
+    async def _read(self, records: Log) -> None:
+        """Take in what is new on the topic, up to the end that it has now."""
+        before = self._next
+        await asyncio.to_thread(self._read_to_end, records)
+        if self._is_away:
+            log.info("incidents_back")
+        if self._next != before:
+            self.incidents = self._incidents.all
+        self._is_away, self.read_ns = False, self._now_ns()
+
+    def _read_to_end(self, records: Log) -> None:
+        _, end = records.bounds(namespaced(TOPIC), _PARTITION)
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while self._next < end:
+            for message in records.fetch(_EVERY_S):
+                self._next = (message.offset() or 0) + (message.error() is None)
+                if message.error() is None:
+                    self._take(message.offset() or 0, message.key() or b"", message.value())
+            if self._next < end and time.monotonic() > deadline_s:
+                raise Retryable(f"{TOPIC}: nothing was given up to its end at {end}")
+
+    def _take(self, offset: int, key: bytes, value: bytes | None) -> None:
+        number = key.decode(errors="replace")
+        try:
+            record = None if value is None else Incident.decode(value)
+        except BadData as error:
+            log.warning("bad_incident", offset=offset, reason=str(error))
+            return
+        before = self._incidents.get(number)
+        self._incidents.take(number, record)
+        now = self._incidents.get(number)
+        if now is not None and (before is None or before.state != now.state):
+            self._turned[number] = now
+            if self.read_ns is not None:
+                _log_change(now)
+
+    def _tell_what_is_left(self) -> None:
+        """Have told what was written, by this watchdog or the one before, and not told before it lost the topic."""
+        for incident in self.incidents:
+            if incident.told != incident.state and self._now_ns() - incident.changed_at < _TELL_WITHIN_NS:
+                self._tell(incident)
+
+    async def _note_told(self, publisher: Publisher, records: Log) -> None:
+        """Write what was told since the last time, so that a watchdog that starts does not tell it again."""
+        told, self._told = self._told, []
+        for each in told:
+            record = self._incidents.get(each.id)
+            if record is not None:
+                await self._write(publisher, each.id, record.model_copy(update={"told": each.state}))
+        if told:
+            await self._read(records)
+
+    async def _observe(self, publisher: Publisher, records: Log) -> None:
+        """Write what has changed, and have told what the topic has of it afterwards."""
+        now_ns = self._now_ns()
+        judged = [found for judge in self._judges if (found := judge(now_ns)) is not None]
+        changes = self._incidents.observe(judged, now_ns)
+        self._turned.clear()
+        for record in changes.records:
+            await self._write(publisher, record.id, record)
+        for number in changes.removed:
+            await self._write(publisher, number, None)
+            self._handed.pop(number, None)
+        if changes.records or changes.removed:
+            await self._read(records)
+        for record in changes.records:
+            # Where another watchdog was first, it tells.
+            if self._turned.get(record.id) == record:
+                self._tell(record)
+
+    async def _write(self, publisher: Publisher, number: str, record: Incident | None) -> None:
+        value = None if record is None else record.encode()
+        await publisher.deliver(namespaced(TOPIC), number, value, _WRITE_TIMEOUT_S)
+
+    def _tell(self, incident: Incident) -> None:
+        turn = (incident.state, incident.flaps)
+        if self._webhooks and self._handed.get(incident.id) != turn:
+            self._handed[incident.id] = turn
+            self._webhooks.tell(incident)
+
+    def _on_told(self, incident: Incident) -> None:
+        self._told.append(incident)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_EVERY_S):
+                await self._stopped.wait()
+        except TimeoutError:
+            return
+
+
+def _log_change(incident: Incident) -> None:
+    tell = log.warning if incident.state == "open" else log.info
+    tell(
+        "incident",
+        state=incident.state,
+        type=incident.type,
+        severity=incident.severity,
+        subject=incident.subject,
+        summary=incident.summary,
+        flaps=incident.flaps,
+        id=incident.id,
+    )
