@@ -26,9 +26,7 @@ class TapelineError(Exception):
 
 
 class Retryable(TapelineError):
-    """The other side is away or busy; the same call may succeed later, and not before `retry_after_s`."""
-
-    retry_after_s: float = 0.0
+    """The other side is away or busy; the same call may succeed later."""
 
 
 class BrokerUnavailable(Retryable):

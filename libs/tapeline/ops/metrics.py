@@ -67,6 +67,14 @@ CHECKPOINT_SECONDS: Final = Histogram(
     "tapeline_processor_checkpoint_seconds", "Time to pack and write a checkpoint", buckets=_LATENCY_BUCKETS
 )
 
+# Backfill
+BACKFILL_REQUESTS: Final = Gauge("tapeline_backfill_requests", "Requests by the type of their last event", ["state"])
+BACKFILL_PUBLISHED: Final = Counter("tapeline_backfill_records", "Records put on the tape afterwards", ["source"])
+BACKFILL_SKIPPED: Final = Counter("tapeline_backfill_skipped_records", "Records that were on the tape", ["source"])
+BACKFILL_PAUSED_SECONDS: Final = Counter(
+    "tapeline_backfill_paused_seconds", "Time for which the processor's lag held backfills up", ["source"]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Sampled:

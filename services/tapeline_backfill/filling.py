@@ -1,0 +1,205 @@
+"""Brings what is missing: slice after slice from the back ends, chunk after chunk onto the tape."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from tapeline.bus.tail import backfill_topic
+from tapeline.bus.transactions import Outgoing
+from tapeline.feed.back_ends import BackEnd
+from tapeline.feed.calendar import calendar_of
+from tapeline.feed.cost import Cap, Estimate, check_caps
+from tapeline.feed.framer import FrameLimits, Framer, SessionIdentity, Ticks
+from tapeline.model.codec import encode
+from tapeline.model.control import Interval
+from tapeline.model.ids import TapeIds
+from tapeline.ops.metrics import BACKFILL_PAUSED_SECONDS, BACKFILL_PUBLISHED, BACKFILL_SKIPPED
+from tapeline_backfill.chunks import Chunker, chosen, rows_of
+from tapeline_backfill.cursor import Cursor
+from tapeline_backfill.errors import NeverThere, NotYet, Unequal
+from tapeline_backfill.journal import Journal
+from tapeline_backfill.settings import BackfillSettings
+from tapeline_backfill.tape import Tape
+from tapeline_backfill.windows import Part, out_of_reach, parts, span_ns, told
+from tapeline_backfill.yielding import LiveLag
+
+_UNFENCED_EPOCH: Final = 0
+
+
+class Filling:
+    """One attempt to bring what is left of a request. `caps` are the limits of what it may cost in all."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        ways: Sequence[BackEnd],
+        tape: Tape,
+        lag: LiveLag,
+        caps: Sequence[Cap],
+        settings: BackfillSettings,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._request = request = journal.event.request
+        self._ways = ways
+        self._tape = tape
+        self._lag = lag
+        self._caps = caps
+        self._settings = settings
+        self._now_ns = now_ns
+        self._cursor = Cursor.of(journal.event)
+        self._estimates: dict[str, tuple[Estimate, int]] = {}
+        """Per back end what it was last said to come to, and for how much venue time (ns)."""
+        self._left_ns: dict[str, int] = {}
+        """How much of that is not brought yet."""
+        self._ready_s = 0.0
+        self._framer = Framer(
+            SessionIdentity(request.source, request.id, _UNFENCED_EPOCH, "backfill"),
+            FrameLimits(),
+            calendar_of(request.dataset),
+        )
+        self._framer.next_frame = self._cursor.frame
+
+    async def run(self) -> None:
+        """Return once all of the window is dealt with.
+
+        Raises NotYet where some of it is not to be had yet, NeverThere, OverCap, Halted, and what back ends raise.
+        """
+        await self._estimate()
+        await self._journal.tell("started", attempt=self._journal.event.attempt + 1, counted=None)
+        while part := next(iter(self._plan()), None):
+            cursor = self._cursor.begin(part, round(self._settings.slice_s * 1e9), self._journal.event)
+            interval = cursor.in_hand.interval
+            if self._left_ns.get(part.way.name, 0) < span_ns([interval]):
+                # What the one before forgot meanwhile falls to this one, and that may cost more.
+                await self._estimate()
+            self._cursor = cursor
+            await self._fill(part.way, interval)
+        self._raise_not_yet()
+
+    def _plan(self) -> list[Part]:
+        remaining = self._cursor.remaining(self._request.window)
+        return parts(self._request, remaining, self._ways, self._now_ns())
+
+    def _raise_not_yet(self) -> None:
+        remaining = self._cursor.remaining(self._request.window)
+        never, at_ns = out_of_reach(self._request, remaining, self._ways, self._now_ns())
+        if never:
+            names = ", ".join(way.name for way in self._ways) or "none"
+            raise NeverThere(
+                f"no back end of {self._request.source} ({names}) has {told(never)}, nor will any: ask for another"
+                " window"
+            )
+        if remaining and at_ns is not None:
+            raise NotYet(f"no back end has {told(remaining)} yet", at_ns)
+
+    async def _estimate(self) -> None:
+        """Ask what the rest comes to and hold it to the caps. Raises OverCap, NeverThere, NotYet."""
+        plan = self._plan()
+        event = self._journal.event
+        never, _ = out_of_reach(self._request, self._cursor.remaining(self._request.window), self._ways, self._now_ns())
+        if never or not plan:
+            self._raise_not_yet()
+        found: dict[str, tuple[Estimate, int]] = {}
+        for way, interval in plan:
+            estimate, length_ns = found.get(way.name, (Estimate(), 0))
+            more = await self._journal.alive(way.estimate(self._request, interval))
+            found[way.name] = (estimate + more, length_ns + span_ns([interval]))
+        total = sum((estimate for estimate, _ in found.values()), Estimate())
+        spent = self._cursor.cost_micro_usd
+        check_caps(replace(total, cost_micro_usd=total.cost_micro_usd + spent), self._caps)
+        self._estimates = found
+        self._left_ns = {name: length_ns for name, (_, length_ns) in found.items()}
+        held = self._cursor.slice
+        facts: dict[str, Any] = {
+            "estimated_records": total.records + (event.read if held is None else held.read),
+            "cost_micro_usd": total.cost_micro_usd + spent,
+        }
+        if event.estimated_records is None:
+            await self._journal.tell("accepted", then="estimated", **facts)
+        elif facts != {name: getattr(event, name) for name in facts}:
+            await self._journal.tell("estimated", **facts)
+
+    async def _fill(self, way: BackEnd, interval: Interval) -> None:
+        """Bring one slice, from where the cursor is in it."""
+        journal, cursor = self._journal, self._cursor
+        if cursor.since is None:
+            since = await journal.alive(asyncio.to_thread(self._tape.backfill_end, self._request))
+            self._cursor = cursor.model_copy(update={"since": since})
+        present = await journal.alive(asyncio.to_thread(self._tape.present, self._request, interval))
+        taken = cursor.in_hand.taken
+        if not taken:
+            # As it was when the slice was begun for the first time, if this is not the first.
+            counts = {"read": cursor.in_hand.read, "skipped": cursor.in_hand.skipped}
+            journal.correct(**counts)
+        chunker = Chunker(self._settings.chunk_records)
+        async with aclosing(way.fetch(self._request, interval)) as fetched:
+            while (ticks := await journal.alive(anext(fetched, None))) is not None:
+                if taken:
+                    known = ticks.cut(0, min(taken, len(ticks)))
+                    present.take(rows_of(known))
+                    taken -= len(known)
+                    ticks = ticks.cut(len(known), len(ticks))
+                if len(ticks):
+                    for chunk in chunker.add(ticks):
+                        await self._publish(chunk, present, way)
+        for chunk in chunker.finish():
+            await self._publish(chunk, present, way)
+        if taken:
+            raise Unequal(f"{way.name} has {taken:,} records less of {told([interval])} than it had before")
+        estimate, length_ns = self._estimates[way.name]
+        cost = -(-estimate.cost_micro_usd * span_ns([interval]) // length_ns)
+        self._left_ns[way.name] -= span_ns([interval])
+        self._cursor = self._cursor.finish(cost)
+        await journal.tell("progress", cursor=self._cursor.encode(), back_end=way.name)
+
+    async def _publish(self, chunk: Ticks, present: TapeIds, way: BackEnd) -> None:
+        """Put on the tape what is new of a chunk, with how far the request is by then."""
+        await self._may_go_on(len(chunk))
+        event, request, now_ns = self._journal.event, self._request, self._now_ns()
+        new = chosen(chunk, present.take(rows_of(chunk)))
+        frames = [*self._framer.add(new, now_ns), *self._framer.finish(now_ns)] if len(new) else []
+        topic = backfill_topic(request.source)
+        values = [encode(replace(frame, gap_id=request.gap_id)) for frame in frames]
+        ids = int(event.ids or "0", 16)
+        if len(new):
+            ids ^= int(np.bitwise_xor.reduce(rows_of(new).hashes()))
+        cursor = self._cursor.took(len(chunk), len(frames))
+        await self._journal.tell(
+            "progress",
+            [Outgoing(topic, request.stream, value) for value in values],
+            # What brought something was no failure: whoever is interrupted often still gets on.
+            attempt=1 if len(new) else event.attempt,
+            back_end=way.name,
+            read=event.read + len(chunk),
+            published=event.published + len(new),
+            skipped=event.skipped + len(chunk) - len(new),
+            bytes=event.bytes + sum(map(len, values)),
+            ids=f"{ids:016x}",
+            cursor=cursor.encode(),
+        )
+        self._cursor = cursor
+        BACKFILL_PUBLISHED.labels(request.source).inc(len(new))
+        BACKFILL_SKIPPED.labels(request.source).inc(len(chunk) - len(new))
+
+    async def _may_go_on(self, records: int) -> None:
+        """Wait until as many more records are within the rate, and the processor keeps up with live ticks."""
+        journal = self._journal
+        journal.check()
+        wait_s = self._ready_s - time.monotonic()
+        self._ready_s = time.monotonic() + max(0.0, wait_s) + records / self._settings.records_per_s
+        if wait_s > 0.0:
+            await journal.alive(asyncio.sleep(wait_s))
+        while reason := await journal.alive(self._lag.reason_to_wait()):
+            if not journal.event.reason:
+                await journal.tell(journal.event.type, reason=reason)
+            began_s = time.monotonic()
+            await journal.alive(asyncio.sleep(self._settings.lag_interval_s))
+            BACKFILL_PAUSED_SECONDS.labels(self._request.source).inc(time.monotonic() - began_s)

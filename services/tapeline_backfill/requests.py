@@ -1,0 +1,113 @@
+"""What was asked for, what became of it, and which requests this worker has to turn to now. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
+from tapeline.model.usage import day_of
+
+GIVEN_UP: Final[frozenset[EventType]] = frozenset({"rejected", "dead_lettered", "cancelled"})
+"""After these a request may be made again."""
+
+FILLED: Final[frozenset[EventType]] = frozenset({"completed", "proven", "recomputed"})
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of one request. Times with `_s` are by this worker's steady clock."""
+
+    request: BackfillRequest
+    is_cancelled: bool = False
+    event: BackfillEvent | None = None
+    heard_s: float = 0.0
+    """When its last event was heard, or this worker had to leave it to another."""
+    is_left: bool = False
+    """Whether another worker has taken it from this one."""
+
+
+class Requests:
+    """All requests, by what the log says of them. `recomputes`: what is filled is computed anew as well."""
+
+    def __init__(self, worker: str, takeover_s: float, *, recomputes: bool) -> None:
+        self._worker = worker
+        self._takeover_s = takeover_s
+        self._recomputes = recomputes
+        self._known: dict[str, Known] = {}
+
+    def take_command(self, command: BackfillRequest) -> None:
+        """Note a command, in the order of the log: the last one holds."""
+        known = self._known.setdefault(command.id, Known(command))
+        known.is_cancelled = command.command == "cancel"
+        if not known.is_cancelled:
+            known.request = command
+
+    def take_event(self, event: BackfillEvent, now_s: float) -> None:
+        """Note an event, in the order of the log: the last one holds."""
+        known = self._known.setdefault(event.key, Known(event.request))
+        known.event, known.heard_s = event, now_s
+        known.is_left = known.is_left and event.worker != ""
+
+    def leave(self, request_id: str, now_s: float) -> None:
+        """Note that another worker has taken a request over from this one."""
+        known = self._known[request_id]
+        known.is_left, known.heard_s = True, now_s
+
+    def last_event(self, request_id: str) -> BackfillEvent | None:
+        """Return the last event of a request, None where nothing has been told of it."""
+        return self._known[request_id].event
+
+    def is_cancelled(self, request_id: str) -> bool:
+        """Return whether the last command on a request is to cancel it."""
+        return self._known[request_id].is_cancelled
+
+    def states(self) -> Counter[str]:
+        """Return how many requests are in each state, by the types of their last events."""
+        return Counter("requested" if known.event is None else known.event.type for known in self._known.values())
+
+    def spent_in_month(self, now_ns: int, without: str) -> int:
+        """Return the micro-dollars of what was begun in the month (UTC) of `now_ns`, one request left out."""
+        month = day_of(now_ns)[:7]
+        events = [known.event for name, known in self._known.items() if known.event is not None and name != without]
+        return sum(
+            event.cost_micro_usd or 0
+            for event in events
+            if event.type != "rejected" and event.attempt and day_of(event.at)[:7] == month
+        )
+
+    def due(self, now_ns: int, now_s: float) -> Iterator[BackfillRequest]:
+        """Yield the requests that something is to be done for now, those that were made first being the first."""
+        due = [known.request for known in self._known.values() if self._is_due(known, now_ns, now_s)]
+        yield from sorted(due, key=lambda request: request.requested_at)
+
+    def _is_due(self, known: Known, now_ns: int, now_s: float) -> bool:
+        event = known.event
+        if event is None:
+            return not known.is_left or now_s >= known.heard_s + self._takeover_s
+        is_own = not known.is_left and event.worker in ("", self._worker)
+        # Others get as much time to turn to it themselves as they get to say something.
+        grace_s = 0.0 if is_own else self._takeover_s
+        if now_s < known.heard_s + grace_s:
+            return False
+        if is_again(event, known):
+            return True
+        if event.type in GIVEN_UP:
+            return False
+        if event.type in FILLED and self._recomputes and is_to_be_recomputed(event):
+            return True
+        if event.type in FILLED and (event.counted is not None or event.next_attempt_at is None):
+            return False
+        return known.is_cancelled or now_ns >= (event.next_attempt_at or 0) + round(grace_s * 1e9)
+
+
+def is_again(event: BackfillEvent, known: Known) -> bool:
+    """Return whether a request that was given up has been made again since."""
+    return event.type in GIVEN_UP and not known.is_cancelled and known.request.requested_at > event.at
+
+
+def is_to_be_recomputed(event: BackfillEvent) -> bool:
+    """Return whether rows have not been computed anew yet with what is filled."""
+    return event.type in FILLED and event.published > 0 and event.revised_rows is None

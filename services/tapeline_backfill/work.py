@@ -1,0 +1,168 @@
+"""Does one request: from what the tape says of it to its end, or to where it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from typing import Any, Final, Literal
+
+from tapeline.bus.transactions import TransactionalPublisher
+from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable
+from tapeline.feed.back_ends import BackEnd
+from tapeline.model.backfill import BackfillEvent, BackfillRequest
+from tapeline.ops.logs import get_logger
+from tapeline_backfill.budget import caps
+from tapeline_backfill.cursor import Cursor
+from tapeline_backfill.errors import Unequal
+from tapeline_backfill.filling import Filling
+from tapeline_backfill.journal import Halt, Halted, Journal
+from tapeline_backfill.proving import prove, verify
+from tapeline_backfill.requests import FILLED, GIVEN_UP, is_to_be_recomputed
+from tapeline_backfill.retries import next_attempt_ns
+from tapeline_backfill.settings import BackfillSettings
+from tapeline_backfill.tape import Tape
+from tapeline_backfill.yielding import LiveLag
+
+log = get_logger("backfill")
+
+Outcome = Literal["told", "fenced", "away"]
+"""How work on a request ended: as its last event says; another worker has it; Kafka is away."""
+
+Recompute = Callable[[BackfillRequest], Awaitable[int]]
+"""Computes anew what a filled request touches; returns how many rows it has revised."""
+
+_BEATS: Final = 4
+
+
+class Work:
+    """One turn of work on one request.
+
+    `ways` gives the source's back ends and may raise Misconfigured; `spent_micro_usd` is what the month's other
+    requests come to, `known` the last event that was heard and `since` the offset of the next one.
+    """
+
+    def __init__(
+        self,
+        request: BackfillRequest,
+        bootstrap: str,
+        settings: BackfillSettings,
+        ways: Callable[[], Sequence[BackEnd]],
+        halt: Callable[[], Halt],
+        *,
+        known: BackfillEvent | None,
+        since: int,
+        spent_micro_usd: int,
+        recompute: Recompute | None,
+        now_ns: Callable[[], int] = time.time_ns,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._request = request
+        self._bootstrap = bootstrap
+        self._settings = settings
+        self._ways = ways
+        self._halt = halt
+        self._known = known
+        self._since = since
+        self._spent_micro_usd = spent_micro_usd
+        self._recompute = recompute
+        self._now_ns = now_ns
+        self._random = random
+        self._tape = Tape(bootstrap)
+
+    async def run(self) -> Outcome:
+        """Take the request over from whoever has it, and do of it what can be done now."""
+        request = self._request
+        # To open is to end what a dead worker began; only then is what it left to be seen.
+        with closing(
+            TransactionalPublisher(
+                self._bootstrap, f"backfill.{request.id}", timeout_s=self._settings.transaction_timeout_s
+            )
+        ) as publisher:
+            try:
+                await asyncio.to_thread(publisher.open)
+                last = await asyncio.to_thread(self._tape.last_event, request.id, self._since, self._known)
+                await self._turn(
+                    Journal(
+                        publisher,
+                        last or BackfillEvent(type="requested", request=request, at=0),
+                        self._settings.worker,
+                        self._settings.takeover_s / _BEATS,
+                        self._halt,
+                        self._now_ns,
+                    ),
+                    is_new=last is None,
+                )
+            except Fenced as error:
+                log.warning("fenced", request=request.id, reason=str(error))
+                return "fenced"
+            except (BrokerUnavailable, DeliveryFailed) as error:
+                log.warning("Kafka is away", request=request.id, reason=str(error))
+                return "away"
+        return "told"
+
+    async def _turn(self, journal: Journal, *, is_new: bool) -> None:
+        try:
+            journal.check()
+            if is_new or journal.event.type in GIVEN_UP:
+                await journal.tell("requested", request=self._request, attempt=0)
+            ways = self._ways()
+            if journal.event.type not in FILLED:
+                await self._fill(journal, ways)
+            await self._finish(journal, ways)
+        except Halted as halted:
+            await self._halted(journal, halted.halt)
+        except (BrokerUnavailable, DeliveryFailed):
+            raise
+        except Retryable as error:
+            await self._failed(journal, error)
+        except (Misconfigured, BadData) as error:
+            if journal.event.attempt:
+                await journal.tell("failed", then="dead_lettered", failure="permanent", reason=str(error))
+            else:
+                await journal.tell("rejected", failure="permanent", reason=str(error))
+
+    async def _fill(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
+        lag = LiveLag(self._bootstrap, self._request.source, self._settings)
+        limits = caps(journal.event.request, self._settings, self._spent_micro_usd)
+        try:
+            await Filling(journal, ways, self._tape, lag, limits, self._settings, self._now_ns).run()
+        finally:
+            await lag.close()
+
+    async def _finish(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
+        if journal.event.type not in FILLED:
+            await verify(journal, self._tape)
+            await journal.tell("completed", next_attempt_at=self._now_ns())
+        if journal.event.counted is None:
+            await prove(journal, ways, self._settings, self._now_ns)
+        if self._recompute is not None and is_to_be_recomputed(journal.event):
+            # The proof may still be to come.
+            next_at = journal.event.next_attempt_at
+            revised = await journal.alive(self._recompute(journal.event.request))
+            await journal.tell("recomputed", revised_rows=revised, next_attempt_at=next_at)
+
+    async def _failed(self, journal: Journal, error: Retryable) -> None:
+        event = journal.event
+        at_ns = next_attempt_ns(error, max(1, event.attempt), self._settings, self._now_ns(), self._random)
+        changes: dict[str, Any] = {}
+        if isinstance(error, Unequal):
+            changes = {"cursor": Cursor.of(event).anew().encode(), "read": 0, "skipped": 0}
+        await journal.tell(
+            "failed",
+            then="dead_lettered" if at_ns is None else None,
+            failure="permanent" if at_ns is None else "transient",
+            next_attempt_at=at_ns,
+            reason=str(error) or repr(error),
+            **changes,
+        )
+
+    async def _halted(self, journal: Journal, halt: Halt) -> None:
+        if halt == "cancelled":
+            await journal.tell("cancelled", reason="a command has cancelled it")
+        elif journal.event.at:
+            # Nobody's: whoever comes next goes on with it at once.
+            kept = {name: getattr(journal.event, name) for name in ("failure", "next_attempt_at")}
+            await journal.tell(journal.event.type, worker="", reason="the worker stopped", **kept)
