@@ -7,13 +7,12 @@ rebinding). It cannot change the Host that the browser sends then: only addresse
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiohttp.typedefs import Handler, Middleware
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -44,7 +43,7 @@ def is_ours(host: str, names: Collection[str]) -> bool:
     return True
 
 
-def guard(names: Collection[str]) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(names: Collection[str]) -> Middleware:
     """Return a middleware that refuses what other sites ask for, and sets the headers of every answer."""
 
     @web.middleware

@@ -28,13 +28,16 @@ _SHELVES: Final = {
 
 
 class Page:
-    """Serves the page. `parts` are the documents that it shares with the paths of the same name."""
+    """Serves the page. `parts` are the documents that it shares with the paths of the same name.
+
+    `hub` holds what is shown: the newest of each type of event and key.
+    """
 
     def __init__(self, parts: Parts, settings: WatchdogSettings, servers: str) -> None:
-        hub = Hub(_SHELVES)
+        self.hub: Final = Hub(_SHELVES)
         self._audience = Audience(settings.page_clients)
-        self._market = MarketWatch(hub, self._audience, servers, timeout_s=settings.timeout_s)
-        self._stream = Stream(hub, PartDocuments(hub, parts), self._audience)
+        self._market = MarketWatch(self.hub, self._audience, servers, timeout_s=settings.timeout_s)
+        self._stream = Stream(self.hub, PartDocuments(self.hub, parts), self._audience)
 
     async def run(self) -> None:
         """Read what the page shows while somebody looks at it, until `stop`."""

@@ -1,0 +1,54 @@
+// Option flow: what was bought and sold in the newest window of each length, by expiry.
+
+import { count, dollars, duration, expiryOf, fixed, known, milliseconds, utc, DASH } from "./format.js";
+import { fill, piece, state } from "./table.js";
+
+const MOST_LINES = 60;
+const flows = new Map();
+
+export function takeFlow(rows, table, nowMs) {
+  for (const row of rows) {
+    const key = [row.key, row.source, row.stream, row.kind, row.window_ms].join("/");
+    const known = flows.get(key);
+    if (known === undefined || BigInt(known.window_start) <= BigInt(row.window_start)) flows.set(key, row);
+  }
+  render(table, nowMs);
+}
+
+export function forgetFlow() {
+  flows.clear();
+}
+
+export function newestMs() {
+  return Math.max(0, ...[...flows.values()].map((row) => milliseconds(row.window_start) + row.window_ms));
+}
+
+function sides(row, right) {
+  const [bought, sold, unsigned] = ["buy", "sell", "unsigned"].map((side) => row[`${right}_${side}_volume`]);
+  if (!known(bought) || !known(sold)) return DASH;
+  const open = unsigned ? [piece(` ${count(unsigned)} unsigned`, "sub")] : [];
+  return [piece(`${count(bought)} / ${count(sold)}`), ...open];
+}
+
+function render(table, nowMs) {
+  const order = (row) => [row.expiry.padStart(20, "0"), row.key, row.source, row.stream, row.kind, String(row.window_ms).padStart(9, "0")].join("/");
+  const ordered = [...flows.entries()].sort(([, a], [, b]) => (order(a) < order(b) ? -1 : 1)).slice(0, MOST_LINES);
+  fill(table, ordered.map(([key, row]) => {
+    const missing = row.delta_missing_volume ? [piece(` without ${count(row.delta_missing_volume)}`, "sub")] : [];
+    return {
+      key,
+      cells: [
+        [piece(`${row.underlying} ${expiryOf(row.expiry)}`), piece(`${row.source} · ${row.kind}`, "sub")],
+        duration(row.window_ms / 1000),
+        sides(row, "call"),
+        sides(row, "put"),
+        dollars(row.premium_call, 0),
+        dollars(row.premium_put, 0),
+        [piece(fixed(row.delta_flow, 1, true)), ...missing],
+        fixed(row.vega_flow, 1, true),
+        utc(milliseconds(row.window_start) + row.window_ms, nowMs),
+        row.trade_valid ? state("✓", "yes", "good") : state("▲", row.reasons.join(", ").replaceAll("_", " ") || "no", "warn"),
+      ],
+    };
+  }));
+}

@@ -1,0 +1,60 @@
+// Gaps, and how far their backfills are.
+
+import { DASH, count, dollars, known, share, utcOf } from "./format.js";
+import { fill, piece, state } from "./table.js";
+
+const STAGES = {
+  open: ["■", "bad"],
+  bounded: ["▲", "warn"],
+  requested: ["↻", "note"],
+  filled: ["◐", "note"],
+  given_up: ["✕", "bad"],
+  proven: ["✓", "good"],
+};
+const ORDER = Object.keys(STAGES);
+const OVER = new Set(["proven", "given_up"]);
+
+function progress(request) {
+  if (!request) return DASH;
+  const told = [request.type.replace("_", " "), request.back_end].filter(Boolean).join(" by ");
+  const said = [piece(told)];
+  if (known(request.estimated_records) && request.estimated_records > 0) {
+    const done = Math.min(1, request.read / request.estimated_records);
+    said.push(piece(undefined, "bar", { tag: "progress", value: done, max: 1, label: `${share(done)} of the backfill` }));
+    said.push(piece(` ${share(done)}`, "sub"));
+  }
+  if (request.reason) said.push(piece(request.reason, "sub"));
+  return said;
+}
+
+function records(request) {
+  if (!request) return DASH;
+  return `${count(request.published)} put, ${count(request.skipped)} there`;
+}
+
+export function showGaps(document, table, nowMs) {
+  const rank = (gap) => ORDER.indexOf(gap.stage);
+  const ordered = [...document.gaps].sort((a, b) => rank(a) - rank(b) || (a.opened_at < b.opened_at ? 1 : -1));
+  fill(table, ordered.map((gap) => {
+    const [mark, tone] = STAGES[gap.stage] || ["?", "calm"];
+    const symbols = gap.symbols.length === 1 && gap.symbols[0] === "*" ? "" : " · " + gap.symbols.join(" ");
+    return {
+      key: gap.id + gap.kind,
+      className: OVER.has(gap.stage) ? "over" : "",
+      cells: [
+        [piece(gap.stream), piece(`${gap.source} · ${gap.kind}${symbols}`, "sub")],
+        state(mark, gap.stage.replace("_", " "), tone),
+        `${utcOf(gap.ts_event_from, nowMs)} – ${utcOf(gap.ts_event_until, nowMs)}`,
+        gap.reason || DASH,
+        progress(gap.request),
+        records(gap.request),
+        dollars(gap.request ? gap.request.cost_usd : null),
+      ],
+    };
+  }));
+  return ordered;
+}
+
+export function openOf(gaps) {
+  return gaps.filter((gap) => !OVER.has(gap.stage));
+}

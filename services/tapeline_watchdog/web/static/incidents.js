@@ -1,0 +1,44 @@
+// Incidents: those that are open first.
+
+import { duration, known, milliseconds, utcOf } from "./format.js";
+import { fill, piece, state } from "./table.js";
+
+function lasted(incident, nowMs) {
+  const end = known(incident.closed_at) ? milliseconds(incident.closed_at) : nowMs;
+  return duration(Math.max(0, (end - milliseconds(incident.opened_at)) / 1000));
+}
+
+function signs(incident) {
+  if (incident.state === "closed") return state("✓", "closed", "good");
+  return incident.severity === "critical" ? state("■", "open, critical", "bad") : state("▲", "open, warning", "warn");
+}
+
+export function showIncidents(document, table, nowMs) {
+  const rank = (incident) => (incident.state === "open" ? 0 : 1);
+  const moment = (incident) => BigInt(incident.opened_at);
+  const ordered = [...document.incidents].sort((a, b) => rank(a) - rank(b) || (moment(a) < moment(b) ? 1 : -1));
+  fill(table, ordered.map((incident) => {
+    const facts = [incident.subject];
+    if (incident.flaps) facts.push(`came back ${incident.flaps} times`);
+    if (incident.request_ids.length) facts.push(`backfill ${incident.request_ids.join(", ")}`);
+    return {
+      key: incident.id,
+      className: incident.state === "open" ? "fault" : "over",
+      cells: [
+        [
+          piece(incident.summary, "", { title: incident.evidence.join("\n") }),
+          piece(facts.join(" · "), "sub"),
+          ...(incident.state === "open" ? incident.evidence.map((each) => piece(each, "sub")) : []),
+        ],
+        signs(incident),
+        utcOf(incident.opened_at, nowMs),
+        lasted(incident, nowMs),
+      ],
+    };
+  }));
+  return ordered;
+}
+
+export function openOf(incidents) {
+  return incidents.filter((incident) => incident.state === "open");
+}

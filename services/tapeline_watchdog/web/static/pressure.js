@@ -1,0 +1,82 @@
+// Bid/ask pressure: a card per symbol with its newest window of one second, and a chart of the last two minutes.
+
+import { count, fixed, milliseconds, price, signed, utc } from "./format.js";
+import { draw, makeChart } from "./chart.js";
+import { exactly, piece, show, state } from "./table.js";
+
+const WINDOWS = 120;
+const FIGURES = ["Mid", "Spread", "Queue", "OFI", "Buy / sell", "CVD", "Trusted"];
+
+const symbols = new Map();
+
+export function forgetPressure() {
+  for (const symbol of symbols.values()) symbol.rows.clear();
+}
+
+function card(row) {
+  const article = document.createElement("article");
+  const heading = document.createElement("h3");
+  const chart = makeChart();
+  const list = document.createElement("dl");
+  const figures = FIGURES.map((name) => {
+    const pair = document.createElement("div");
+    const term = document.createElement("dt");
+    term.textContent = name;
+    const figure = document.createElement("dd");
+    pair.append(term, figure);
+    list.append(pair);
+    return figure;
+  });
+  show(heading, [piece(row.symbol), piece(`${row.source} · ${row.kind} · ${row.stream}`, "sub")]);
+  article.append(heading, chart.svg, list);
+  article.dataset.symbol = row.symbol;
+  return { article, chart, figures, rows: new Map() };
+}
+
+/** Take rows; of one window that with the highest revision counts. Returns the newest window's end in ms. */
+export function takePressure(rows, container) {
+  const changed = new Set();
+  for (const row of rows) {
+    const key = [row.symbol, row.source, row.stream, row.kind].join("\n");
+    if (!symbols.has(key)) {
+      symbols.set(key, card(row));
+      const ordered = [...symbols.keys()].sort();
+      container.replaceChildren(...ordered.map((each) => symbols.get(each).article));
+    }
+    const symbol = symbols.get(key);
+    const known = symbol.rows.get(row.window_start);
+    if (known === undefined || known.revision <= row.revision) symbol.rows.set(row.window_start, row);
+    changed.add(symbol);
+  }
+  for (const symbol of changed) render(symbol);
+}
+
+export function newestMs() {
+  let newest = 0;
+  for (const { rows } of symbols.values()) {
+    for (const row of rows.values()) newest = Math.max(newest, milliseconds(row.window_start) + row.window_ms);
+  }
+  return newest;
+}
+
+function render(symbol) {
+  const ordered = [...symbol.rows.values()].sort((a, b) => (BigInt(a.window_start) < BigInt(b.window_start) ? -1 : 1));
+  for (const row of ordered.splice(0, ordered.length - WINDOWS)) symbol.rows.delete(row.window_start);
+  const row = ordered[ordered.length - 1];
+  const until = utc(milliseconds(row.window_start) + row.window_ms);
+  const lean = row.queue_imbalance === null ? "" : row.queue_imbalance > 0 ? "▲ " : row.queue_imbalance < 0 ? "▼ " : "";
+  const tone = row.queue_imbalance > 0 ? "buy" : row.queue_imbalance < 0 ? "sell" : "";
+  const cells = [
+    exactly(price(row.mid)),
+    exactly(price(row.spread)),
+    [piece(lean, "mark " + tone, { hidden: true }), piece(fixed(row.queue_imbalance, 2, true), tone)],
+    signed(row.order_flow_imbalance),
+    `${count(row.buy_volume)} / ${count(row.sell_volume)}`,
+    signed(row.cumulative_volume_delta),
+    row.is_valid ? state("✓", "yes", "good") : state("▲", row.reasons.join(", ").replaceAll("_", " ") || "no", "warn"),
+  ];
+  symbol.figures.forEach((figure, at) => show(figure, cells[at]));
+  const label = `${row.symbol}: mid ${price(row.mid).join("")}, queue imbalance ${fixed(row.queue_imbalance, 2, true)},`
+    + ` ${ordered.length} windows of one second until ${until} UTC`;
+  draw(symbol.chart, ordered, label);
+}
