@@ -134,6 +134,25 @@ WEBHOOK_POSTS: Final = Counter(
     ["webhook", "outcome"],
 )
 
+# Watchdog, of costs
+_LINE: Final = ("source", "line", "notional")
+COST_TODAY_USD: Final = Sampled("tapeline_cost_today_usd", "Cost of today, with a day's share of a fee", _LINE)
+COST_MONTH_USD: Final = Sampled("tapeline_cost_month_usd", "Owed for this month by now, fees whole", _LINE)
+COST_PROJECTED_USD: Final = Sampled("tapeline_cost_projected_usd", "Owed for this month by its end", _LINE)
+COST_BUDGET_USD: Final = Sampled("tapeline_cost_budget_usd", "Budget of a month, of a source or of all", ("scope",))
+COST_BUDGET_RATIO: Final = Sampled(
+    "tapeline_cost_budget_ratio", "What is spent, or projected, of a budget", ("scope", "basis")
+)
+COST_CACHE_HIT_RATIO: Final = Sampled(
+    "tapeline_cost_cache_hit_ratio", "Hits of what was asked of a cache this month", ("source", "line")
+)
+COST_CACHE_SAVED_USD: Final = Sampled(
+    "tapeline_cost_cache_saved_usd", "What this month's hits would have cost", ("source", "line")
+)
+COST_ADVISED_SAVING_USD: Final = Sampled(
+    "tapeline_cost_advised_saving_usd", "What all advice would save in a month like this one"
+)
+
 # Watchdog, under the names of kafka_exporter, which dashboards and alert rules ask for
 _PARTITION: Final = ("topic", "partition")
 _OF_GROUP: Final = ("consumergroup", "topic", "partition")
