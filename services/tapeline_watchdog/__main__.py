@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers
 from tapeline.errors import TapelineError
+from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.logs import configure_logs, get_logger
 from tapeline_watchdog.app import run
 from tapeline_watchdog.settings import WatchdogSettings
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Tell how far every consumer group is behind, in messages and in seconds, and whether it moves: at"
         " /v1/lag, under Burrow's paths (/v3/kafka/…), and at /metrics under the names of kafka_exporter. And tell how"
         " every feed is: at /v1/feeds. A page at / shows it all.",
-        epilog=WatchdogSettings.explained(),
+        epilog=f"{WatchdogSettings.explained()}\n\n{CostSettings.explained()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
     try:

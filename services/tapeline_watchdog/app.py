@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 from prometheus_client import REGISTRY
 
+from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
+from tapeline_watchdog.cost_pages import CostPages, cost_rows
+from tapeline_watchdog.cost_watching import CostWatch
 from tapeline_watchdog.exporter import Row, exported, feed_rows, incident_rows, rows
 from tapeline_watchdog.feed_findings import feed_findings
 from tapeline_watchdog.feed_pages import FeedPages
@@ -30,6 +33,7 @@ log = get_logger("watchdog")
 async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
+    costs = CostWatch(CostSettings.load(), servers, timeout_s=settings.timeout_s)
     lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
 
     def judge_feeds(_: int) -> Judged | None:
@@ -40,11 +44,22 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         report = watch.fresh_report()
         return None if report is None else group_findings(report, watch.stuck, settings.incident_lag_s)
 
-    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups))
+    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups, costs.judge))
     incident_pages = IncidentPages(incidents)
-    documents = {"feeds": feed_pages.document, "lag": lag_pages.document, "incidents": incident_pages.document}
+    documents = {
+        "feeds": feed_pages.document,
+        "lag": lag_pages.document,
+        "incidents": incident_pages.document,
+        "costs": costs.document,
+    }
     page = Page(documents, settings, servers)
-    routes = [*lag_pages.routes(), *feed_pages.routes(), *incident_pages.routes(), *page.routes()]
+    routes = [
+        *lag_pages.routes(),
+        *feed_pages.routes(),
+        *incident_pages.routes(),
+        *CostPages(costs).routes(),
+        *page.routes(),
+    ]
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.
@@ -55,11 +70,15 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             yield from feed_rows(feeds.report)
         if incidents.is_fresh():
             yield from incident_rows(incidents.incidents)
+        bill = costs.fresh_report()
+        if bill is not None:
+            yield from cost_rows(bill, costs.savings)
 
     def stop() -> None:
         watch.stop()
         feeds.stop()
         incidents.stop()
+        costs.stop()
         page.stop()
 
     loop = asyncio.get_running_loop()
@@ -75,6 +94,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
                     group.create_task(watch.run())
                     group.create_task(feeds.run())
                     group.create_task(incidents.run())
+                    group.create_task(costs.run())
                     group.create_task(page.run())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

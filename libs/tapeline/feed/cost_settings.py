@@ -66,29 +66,26 @@ class CostSettings(ServiceSettings):
     monthly_budget_usd: Usd | None = None
     """Most US dollars that all sources together may cost a month (UTC), fees included. It holds backfills back, and is
     warned of at 80 % and 100 %; live data is never stopped."""
-    source_budgets_usd: Annotated[dict[str, Usd], BeforeValidator(_pairs("source=US dollars, …"))] = Field(
-        default_factory=dict
-    )
+    source_budgets_usd: Annotated[dict[str, Usd], BeforeValidator(_pairs("source=US dollars, …"))] = Field({})
     """The same for single sources: `databento=150, barchart=30`."""
     replay_hours: Annotated[
         dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_pairs("source=hours, source=hours, …"))
     ] = Field({"databento": 24.0})
     """How far back (hours) a source's live plan replays without a charge: `source=hours, …`."""
-    streamed: Annotated[dict[str, str], BeforeValidator(_pairs("source=dataset, …"))] = Field(default_factory=dict)
+    streamed: Annotated[dict[str, str], BeforeValidator(_pairs("source=dataset, …"))] = Field({})
     """What is metered and comes, or is asked for, all the time, and the dataset whose market hours would do: sources,
     or schemas as above: `barchart=GLBX.MDP3, …`."""
-    cheaper_schemas: Annotated[dict[str, str], BeforeValidator(_pairs("source/dataset/schema=schema, …"))] = Field(
-        default_factory=dict
-    )
+    cheaper_schemas: Annotated[dict[str, str], BeforeValidator(_pairs("source/dataset/schema=schema, …"))] = Field({})
     """Schemas that would do in place of metered ones: `databento/GLBX.MDP3/mbo=mbp-1, …`."""
-    cheaper_sources: Annotated[dict[str, str], BeforeValidator(_pairs("source/dataset/schema=source, …"))] = Field(
-        default_factory=dict
-    )
+    cheaper_sources: Annotated[dict[str, str], BeforeValidator(_pairs("source/dataset/schema=source, …"))] = Field({})
     """Metered schemas that are not critical, and a source that has the same within its plan:
     `databento/GLBX.MDP3/statistics=barchart, …`."""
     plans: Annotated[tuple[OfferedPlan, ...], BeforeValidator(_plans)] = ()
     """Plans that vendors offer, by the month: `source/plan=US dollars: schema,schema; …`; `*` stands for all schemas:
     `databento/Standard=179: mbo,mbp-1,trades; barchart/Basic=10: *`."""
+
+    interval_s: float = Field(30.0, gt=0.0, le=3_600.0)
+    """How often (s) the watchdog reads the bill."""
 
     def budgets(self) -> Budgets:
         """Return the budgets in micro-dollars."""

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
-from tapeline.errors import BadData
+from tapeline.errors import BadData, TopicMismatch
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent
 from tapeline.model.usage import TOPIC, Usage, decode_usage
 
@@ -61,6 +61,21 @@ def usage_rows(bootstrap: str, *, timeout_s: float = 30.0) -> LatestRows[Usage]:
     return LatestRows(bootstrap, TOPIC, decode_usage, timeout_s=timeout_s)
 
 
-def backfill_rows(bootstrap: str, *, timeout_s: float = 30.0) -> LatestRows[BackfillEvent]:
-    """Return what reads the newest event of every request of md.backfill-events.v1."""
-    return LatestRows(bootstrap, EVENTS_TOPIC, BackfillEvent.decode, timeout_s=timeout_s)
+class Bill:
+    """All that the month's costs and the advice are made of, read on from where the last reading ended."""
+
+    def __init__(self, bootstrap: str, *, timeout_s: float = 30.0) -> None:
+        self._usages = usage_rows(bootstrap, timeout_s=timeout_s)
+        self._events = LatestRows(bootstrap, EVENTS_TOPIC, BackfillEvent.decode, timeout_s=timeout_s)
+
+    def read(self) -> tuple[list[Usage], list[BackfillEvent]]:
+        """Return the rows of md.usage.v1, and the newest event of every request for a backfill, if there are any.
+
+        Raises BrokerUnavailable, or TopicMismatch where there is no topic of usage.
+        """
+        usages = self._usages.read()
+        try:
+            return usages, self._events.read()
+        except TopicMismatch:
+            # Made before there were backfills: none was made.
+            return usages, []

@@ -62,7 +62,7 @@ class ServiceSettings(BaseModel):
         """Return what `--help` says of the settings: each with its default and what it is for."""
         lines = ["settings, from the environment, .env or the profile:"]
         for name, setting in cls.model_fields.items():
-            has_default = not setting.is_required() and setting.default not in (None, ())
+            has_default = not setting.is_required() and setting.default not in (None, (), {})
             default = (has_default and str(setting.default)) or "none"
             lines.append(f"  {cls.prefix()}{name.upper()} (default {default})")
             lines.append(f"      {' '.join((setting.description or '').split())}")
