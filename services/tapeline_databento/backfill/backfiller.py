@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from tapeline.errors import Misconfigured
@@ -15,15 +16,18 @@ from tapeline_databento.settings import DatabentoSettings
 
 
 class DatabentoBackfiller:
-    """The replay while a window is recent, which the live plan includes; history, which is metered, afterwards."""
+    """The replay while a window is recent, which the live plan includes; history, which is metered, afterwards.
+
+    `clock_ns` gives the time in ns since the epoch.
+    """
 
     source: ClassVar[str] = SOURCE
     settings_class: ClassVar[type[ServiceSettings]] = DatabentoSettings
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, clock_ns: Callable[[], int] = time.time_ns) -> None:
         if not isinstance(settings, DatabentoSettings):
             raise Misconfigured("the Databento back ends need settings of their own class")
-        self._back_ends = (ReplayBackEnd(settings), HistoricalBackEnd(settings))
+        self._back_ends = (ReplayBackEnd(settings), HistoricalBackEnd(settings, clock_ns))
 
     def back_ends(self) -> Sequence[BackEnd]:
         """Return both."""

@@ -39,10 +39,7 @@ log = get_logger("databento.backfill")
 
 
 class HistoricalBackEnd:
-    """History. `clock_ns` gives the time in ns since the epoch.
-
-    Whoever asks again for the rest of a window gets it from the file that was fetched for the whole of it.
-    """
+    """History. `clock_ns` gives the time in ns since the epoch. Who asks for a window again gets it from the cache."""
 
     name: BackEnd = "historical"
 
@@ -90,17 +87,17 @@ class HistoricalBackEnd:
     def _estimate(self, request: BackfillRequest, window: Interval) -> Estimate:
         asked, desk = self._asked(request), self._desk(request)
         with self._learning(request):
-            plan = desk.fetcher.plan(self._query(desk, asked, request, window))
+            plan = desk.fetcher.plan(self._padded(asked, window))
         return plan.estimate + Estimate(records=sum(entry.records for entry in plan.found))
 
     def _read(self, request: BackfillRequest, window: Interval) -> Iterator[Ticks]:
         asked, desk = self._asked(request), self._desk(request)
         with self._learning(request):
-            yield from self._window_of(desk, asked, self._query(desk, asked, request, window), window)
+            yield from self._window_of(desk, asked, self._padded(asked, window), window)
 
     def _count(self, request: BackfillRequest, window: Interval) -> int:
         asked, desk = self._asked(request), self._desk(request)
-        whole = self._query(desk, asked, request, window)
+        whole = self._padded(asked, window)
         inside, edges = spans_to_count(window, self._pad_ns)
         with self._learning(request):
             total = 0 if inside is None else desk.fetcher.count(asked.captured(inside))
@@ -133,12 +130,7 @@ class HistoricalBackEnd:
                         if len(kept):
                             yield kept
 
-    def _query(self, desk: HistoryDesk, asked: Asked, request: BackfillRequest, window: Interval) -> HistoryQuery:
-        """Return the query for a window: the one that was fetched for the request from its beginning, if one was."""
-        begun = Interval(ts_event_from=request.window.ts_event_from, ts_event_until=window.ts_event_until)
-        whole = asked.captured(padded(begun, self._pad_ns))
-        if begun == window or desk.fetcher.holds(whole):
-            return whole
+    def _padded(self, asked: Asked, window: Interval) -> HistoryQuery:
         return asked.captured(padded(window, self._pad_ns))
 
     def _asked(self, request: BackfillRequest) -> Asked:
@@ -159,7 +151,8 @@ class HistoricalBackEnd:
         except NotYetHistory as error:
             if error.until_ns:
                 self._lags_ns[request.dataset, request.kind] = max(0, self._clock_ns() - error.until_ns)
-            raise HistoryAway(f"not history yet: {error}") from None
+            too_early_ns = request.window.ts_event_until + self._pad_ns - error.until_ns if error.until_ns else 0
+            raise HistoryAway(f"not history yet: {error}", max(0, too_early_ns) / _NS_PER_S) from None
         except BadData as error:
             raise Undecodable(f"history of {request.stream}: {error}") from None
 
