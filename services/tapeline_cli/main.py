@@ -15,6 +15,7 @@ from tapeline.errors import MissingExtra, TapelineError
 SUMMARIES = {
     "cache": "Show what the cache holds, and what it has saved.",
     "capture": "Write option chains and ticks to files that replay.",
+    "costs": "Show what the month costs, against the budgets, and what would cost less.",
     "demo": "Show live pressure of a synthetic market on this machine.",
     "doctor": "Check a source from its key to its data, with the remedies.",
     "fetch": "Fetch a vendor's history into the cache.",
