@@ -103,9 +103,14 @@ class PartitionState:
             self._status(stream, frame)
         return []
 
+    def stream_of(self, source: str, stream: str) -> StreamState | None:
+        """Return what one stream has said so far, to be looked at; None where it has said nothing."""
+        return self._streams.get((source, stream))
+
     def take_doubts(self, source: str, stream: str) -> list[BookDoubt]:
         """Return what the rows of a stream have said of its books since the last call."""
-        flows = self._streams[source, stream].flows if (source, stream) in self._streams else {}
+        state = self.stream_of(source, stream)
+        flows = {} if state is None else state.flows
         if "mbo" not in flows or not flows["mbo"].doubts:
             return []
         doubts, flows["mbo"].doubts = flows["mbo"].doubts, []
