@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page, from a scripted day: ``python tests/integration/watchdog/screenshots.py``."""
+"""Takes the pictures of the page that the README shows, of a scripted day."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ function render(parts) {
         call.interest, call.volume, call.volatility, call.delta, call.bid, call.ask,
         line.is_at_the_money ? [piece("◆ ", "mark", { hidden: true }), ...strike, piece(" at the money", "unseen")] : strike,
         put.bid, put.ask, put.delta, put.volatility, put.volume, put.interest,
-        flags.filter((flag) => flag !== "stale_volume").join(" ").replaceAll("_", " "),
+        flags.filter((flag) => flag !== "stale_volume").join(", ").replaceAll("_", " "),
       ],
     };
   }), 6);

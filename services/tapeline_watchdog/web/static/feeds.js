@@ -1,6 +1,6 @@
 // Feeds: state and latency of each stream, the worst first.
 
-import { DASH, count, duration, fixed, known } from "./format.js";
+import { count, duration, fixed, known } from "./format.js";
 import { fill, piece, state } from "./table.js";
 
 const STATES = {
@@ -22,7 +22,12 @@ function rank(feed) {
 
 function why(feed) {
   const flags = feed.flags.map((flag) => Object.values(flag).filter(known).join(": "));
-  return [feed.reason, ...flags].filter(Boolean).join("; ") || DASH;
+  return [feed.reason, ...flags].filter(Boolean).join("; ");
+}
+
+function rate(feed) {
+  const usual = known(feed.usual_ticks_per_s) ? [piece(`usually ${fixed(feed.usual_ticks_per_s, 1)}`, "sub")] : [];
+  return [piece(fixed(feed.ticks_per_s, 1)), ...usual];
 }
 
 export function showFeeds(document, table) {
@@ -31,8 +36,7 @@ export function showFeeds(document, table) {
     const [mark, tone] = STATES[feed.state] || ["?", "calm"];
     const latency = feed.latency || {};
     const name = [piece(feed.stream), piece(`${feed.source} · ${feed.kind}`, "sub")];
-    // What the narrow screen has no column for is told under the name of what is wrong.
-    if (FAULTS.has(feed.state)) name.push(piece(why(feed), "sub narrow"));
+    if (why(feed)) name.push(piece(why(feed), FAULTS.has(feed.state) ? "sub warn" : "sub"));
     return {
       key: [feed.source, feed.stream, feed.kind].join("/"),
       className: FAULTS.has(feed.state) ? "fault" : "",
@@ -41,11 +45,9 @@ export function showFeeds(document, table) {
         state(mark, feed.state, tone),
         duration(latency.p50_s),
         duration(latency.p99_s),
-        known(feed.ticks_per_s) ? fixed(feed.ticks_per_s, 1) : DASH,
-        known(feed.usual_ticks_per_s) ? fixed(feed.usual_ticks_per_s, 1) : DASH,
+        rate(feed),
         duration(feed.silence_s),
         count(feed.reconnects),
-        why(feed),
       ],
     };
   }));

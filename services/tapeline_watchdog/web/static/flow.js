@@ -27,7 +27,7 @@ function sides(row, right) {
   const [bought, sold, unsigned] = ["buy", "sell", "unsigned"].map((side) => row[`${right}_${side}_volume`]);
   if (!known(bought) || !known(sold)) return DASH;
   const open = unsigned ? [piece(` ${count(unsigned)} unsigned`, "sub")] : [];
-  return [piece(`${count(bought)} / ${count(sold)}`), ...open];
+  return [piece(`${count(bought)} / ${count(sold)}`), ...open, piece(dollars(row[`premium_${right}`], 0), "sub")];
 }
 
 function render(table, nowMs) {
@@ -42,8 +42,6 @@ function render(table, nowMs) {
         duration(row.window_ms / 1000),
         sides(row, "call"),
         sides(row, "put"),
-        dollars(row.premium_call, 0),
-        dollars(row.premium_put, 0),
         [piece(fixed(row.delta_flow, 1, true)), ...missing],
         fixed(row.vega_flow, 1, true),
         utc(milliseconds(row.window_start) + row.window_ms, nowMs),

@@ -60,8 +60,9 @@ export function price(value) {
 export function duration(seconds) {
   if (!known(seconds)) return DASH;
   const size = Math.abs(seconds);
+  if (size === 0) return "0 s";
   if (size < 1) return fixed(seconds * 1000, size < 0.01 ? 1 : 0) + " ms";
-  if (size < 60) return fixed(seconds, 1) + " s";
+  if (size < 60) return fixed(seconds, Number.isInteger(seconds) ? 0 : 1) + " s";
   if (size < 7200) return fixed(seconds / 60, 0) + " min";
   if (size < 172800) return fixed(seconds / 3600, 0) + " h";
   return fixed(seconds / 86400, 0) + " days";

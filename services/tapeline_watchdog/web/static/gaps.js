@@ -29,7 +29,8 @@ function progress(request) {
 
 function records(request) {
   if (!request) return DASH;
-  return `${count(request.published)} put, ${count(request.skipped)} there`;
+  const skipped = request.skipped ? [piece(`${count(request.skipped)} were there`, "sub")] : [];
+  return [piece(count(request.published)), ...skipped];
 }
 
 export function showGaps(document, table, nowMs) {
