@@ -73,6 +73,11 @@ def load_backfiller(name: str) -> type[Backfiller]:
     return backfiller
 
 
+def backfillable() -> frozenset[str]:
+    """Return the names of the sources whose past can be fetched; none is loaded."""
+    return frozenset(_installed(BACKFILLERS))
+
+
 def _installed(group: str) -> dict[str, EntryPoint]:
     return {found.name: found for found in sorted(entry_points(group=group), key=lambda found: found.name)}
 
