@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers
 from tapeline.errors import TapelineError
+from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.logs import configure_logs, get_logger
 from tapeline_backfill.app import run
 from tapeline_backfill.settings import BackfillSettings
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="tapeline-backfill",
         description="Put on the tape what is missing there: do the requests of md.backfill-requests.v1, and tell on"
         " md.backfill-events.v1 what becomes of them.",
-        epilog=BackfillSettings.explained(),
+        epilog=f"{BackfillSettings.explained()}\n\n{CostSettings.explained()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
     try:

@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 from tapeline.errors import Retryable, TopicMismatch
 from tapeline.feed.back_ends import BackEnd, Backfiller
+from tapeline.feed.cost_settings import CostSettings
 from tapeline.feed.registry import load_backfiller
 from tapeline.model.backfill import BackfillRequest, EventType
 from tapeline.ops.health import HealthEndpoint
@@ -52,6 +53,7 @@ class Service:
 
     def __init__(self, settings: BackfillSettings, servers: str, load: Load, recompute: Recompute | None) -> None:
         self._settings = settings
+        self._budgets = CostSettings.load().budgets()
         self._servers = servers
         self._load = load
         self._recompute = recompute
@@ -124,6 +126,7 @@ class Service:
             halt,
             known=self._requests.last_event(request.id),
             since=since,
+            budgets=self._budgets,
             spent_micro_usd=self._requests.spent_in_month(time_ns(), request.id),
             recompute=self._recompute,
         ).run()

@@ -12,8 +12,10 @@ from typing import Any, Final, Literal
 from tapeline.bus.transactions import TransactionalPublisher
 from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable
 from tapeline.feed.back_ends import BackEnd
+from tapeline.feed.budget import Budgets
 from tapeline.model.backfill import BackfillEvent, BackfillRequest
 from tapeline.ops.logs import get_logger
+from tapeline_backfill.bill import bill_caps
 from tapeline_backfill.budget import caps
 from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.errors import Unequal
@@ -40,8 +42,9 @@ _BEATS: Final = 4
 class Work:
     """One turn of work on one request.
 
-    `ways` gives the source's back ends and may raise Misconfigured; `spent_micro_usd` is what the month's other
-    requests come to, `known` the last event that was heard and `since` the offset of the next one.
+    `ways` gives the source's back ends and may raise Misconfigured; `budgets` are the month's and
+    `spent_micro_usd` what its other requests come to, `known` is the last event that was heard and `since` the
+    offset of the next one.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Work:
         *,
         known: BackfillEvent | None,
         since: int,
+        budgets: Budgets,
         spent_micro_usd: int,
         recompute: Recompute | None,
         now_ns: Callable[[], int] = time.time_ns,
@@ -66,6 +70,7 @@ class Work:
         self._halt = halt
         self._known = known
         self._since = since
+        self._budgets = budgets
         self._spent_micro_usd = spent_micro_usd
         self._recompute = recompute
         self._now_ns = now_ns
@@ -128,6 +133,8 @@ class Work:
         lag = LiveLag(self._bootstrap, self._request.source, self._settings)
         limits = caps(journal.event.request, self._settings, self._spent_micro_usd)
         try:
+            bill = asyncio.to_thread(bill_caps, self._bootstrap, self._budgets, journal.event, self._now_ns())
+            limits += await journal.alive(bill)
             await Filling(journal, ways, self._tape, lag, limits, self._settings, self._now_ns).run()
         finally:
             await lag.close()

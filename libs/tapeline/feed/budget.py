@@ -74,21 +74,28 @@ def owed(usages: Iterable[Usage], month: str) -> dict[str, int]:
     return amounts
 
 
-def budget_caps(usages: Iterable[Usage], budgets: Budgets, source: str, at_ns: int) -> list[Cap]:
+def budget_caps(
+    usages: Iterable[Usage], budgets: Budgets, source: str, at_ns: int, *, own_micro_usd: int = 0
+) -> list[Cap]:
     """Return the caps that a backfill of a source is held to in the month (UTC) of `at_ns`, for `check_caps`.
 
-    `usages` are all rows of md.usage.v1, each key once, as `usage_rows` reads them. Where the list is empty there is no
-    limit; where a cap has nothing left, `check_caps` refuses whatever costs anything, and says which setting raises it.
+    `usages` are all rows of md.usage.v1, each key once, as `usage_rows` reads them; `own_micro_usd` is what
+    of it the asker has spent itself, and counts with its estimate. Where the list is empty there is no limit; where a
+    cap has nothing left, `check_caps` refuses whatever costs anything, and says which setting raises it.
     """
     amounts = owed(usages, day_of(at_ns)[:7])
     caps = []
     if budgets.total_micro_usd is not None:
         remedy = _REMEDY.format(name="MONTHLY_BUDGET_USD")
-        caps.append(Cap("budget of the month", budgets.total_micro_usd, remedy, sum(amounts.values())))
+        caps.append(
+            Cap("budget of the month", budgets.total_micro_usd, remedy, max(0, sum(amounts.values()) - own_micro_usd))
+        )
     if source in budgets.by_source:
         remedy = _REMEDY.format(name="SOURCE_BUDGETS_USD")
         limit = budgets.by_source[source]
-        caps.append(Cap(f"budget of the month for {source}", limit, remedy, amounts.get(source, 0)))
+        caps.append(
+            Cap(f"budget of the month for {source}", limit, remedy, max(0, amounts.get(source, 0) - own_micro_usd))
+        )
     return caps
 
 

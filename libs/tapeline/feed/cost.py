@@ -80,9 +80,12 @@ class MonthProjection:
 
 
 def check_caps(estimate: Estimate, caps: Iterable[Cap]) -> None:
-    """Raise OverCap that names estimate, cap and remedy where the estimate is more than a cap leaves."""
+    """Raise OverCap that names estimate, cap and remedy where the estimate is more than a cap leaves.
+
+    What costs nothing may always be had.
+    """
     for cap in caps:
-        if cap.spent_micro_usd + estimate.cost_micro_usd <= cap.limit_micro_usd:
+        if not estimate.cost_micro_usd or cap.spent_micro_usd + estimate.cost_micro_usd <= cap.limit_micro_usd:
             continue
         spent = f" of which {dollars(cap.spent_micro_usd)} are spent" if cap.spent_micro_usd else ""
         raise OverCap(

@@ -40,8 +40,18 @@ def test_a_backfill_may_cost_what_is_left_and_no_more() -> None:
     caps = budget_caps(usages, Budgets(None, {"databento": 245 * USD}), "databento", END_NS)
     with pytest.raises(OverCap, match=r"budget of the month for databento is \$245.00.*SOURCE_BUDGETS_USD"):
         check_caps(Estimate(1, 56, 1), caps)
-    # What the plan includes is done in any case.
-    check_caps(Estimate(0, 56, 1), caps)
+    # What the plan includes is done in any case, also where all is spent and more.
+    check_caps(Estimate(0, 56, 1), budget_caps(usages, Budgets(1), "databento", END_NS))
+
+
+def test_what_the_asker_has_spent_itself_is_not_counted_twice() -> None:
+    usages, _ = the_month()
+    budgets = Budgets(281 * USD, {"databento": 246 * USD})
+    caps = budget_caps(usages, budgets, "databento", END_NS, own_micro_usd=6 * USD)
+    check_caps(Estimate(7 * USD, 56, 1), caps)
+    with pytest.raises(OverCap):
+        check_caps(Estimate(7 * USD + 1, 56, 1), caps)
+    assert [cap.spent_micro_usd for cap in budget_caps([], budgets, "databento", END_NS, own_micro_usd=1)] == [0, 0]
 
 
 def test_the_next_month_begins_anew() -> None:
@@ -88,4 +98,4 @@ def test_caps_are_those_of_the_sum_in_any_order(
         fits = True
     except OverCap:
         fits = False
-    assert fits == (sum(costs) + fee + wanted <= budget)
+    assert fits == (sum(costs) + fee + wanted <= budget or not wanted)
