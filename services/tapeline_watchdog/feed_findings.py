@@ -85,7 +85,7 @@ def _of_stream(source: str, stream: str, rows: Sequence[FeedRow], holds: FeedHol
         summary=f"{source} {stream} {_WORDS[kind]} ({', '.join(row.key.kind for row in worst)}): {worst[0].reason}",
         hold_ns=_hold_ns(kind, worst, holds),
         since_ns=min(row.since_ns for row in worst),
-        evidence=tuple(f"{row.key.kind}: {row.state}, {row.reason}" for row in bad),
+        evidence=tuple(f"{stream} {row.key.kind}: {row.state}, {row.reason}" for row in bad),
         explained_by=(own, all_of_source) if kind == "feed_degraded" else (all_of_source,),
     )
 
@@ -101,7 +101,7 @@ def _of_source(source: str, away: Sequence[Finding]) -> Finding:
         summary=f"all {len(away)} feeds of {source} are disconnected ({', '.join(names[:_SHOWN])}{more}): {why}",
         hold_ns=min(finding.hold_ns or 0 for finding in away),
         since_ns=max(finding.since_ns or 0 for finding in away),
-        evidence=tuple(f"{name}: {_reason(finding)}" for name, finding in zip(names, away, strict=True)),
+        evidence=tuple(line for finding in away for line in finding.evidence),
     )
 
 

@@ -34,7 +34,8 @@ class Finding:
 
     It becomes an incident once it has lasted for `hold_ns` since `since_ns` (None: since it is found); where `hold_ns`
     is None it never does, and only counts as evidence for what explains it. `explained_by` are the troubles behind it:
-    while there is an incident of one, this is a part of that one. `evidence` is lines of ``what: how``; a later one
+    while there is an incident of one, this is a part of that one, if it began with or after it; where it
+    `is_consequence`, of one that is over as well. `evidence` is lines of ``what: how``; a later one
     takes the place of an earlier one about the same.
     """
 
@@ -47,6 +48,7 @@ class Finding:
     evidence: tuple[str, ...] = ()
     request_ids: tuple[str, ...] = ()
     explained_by: tuple[Cause, ...] = ()
+    is_consequence: bool = False
 
     @property
     def cause(self) -> Cause:

@@ -7,14 +7,15 @@ on the topic is right. Moments are ns since the epoch.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tapeline.model.incidents import MOST_EVIDENCE, Incident, incident_id
+from tapeline.model.incidents import Incident, incident_id
 from tapeline_watchdog.findings import Cause, Finding, Judged, family_of
+from tapeline_watchdog.incident_records import began_within, cause_of, closed, evidence_of, merged
 
-_UPDATE_EVERY_NS: Final = 60_000_000_000
 _UNHEARD_NS: Final = 86_400_000_000_000
 _MOST_DOUBLINGS: Final = 4
 
@@ -58,6 +59,7 @@ class Incidents:
         self._rules = rules
         self._known: dict[str, Incident] = {}
         self._open: dict[Cause, str] = {}
+        self._by_cause: dict[Cause, set[str]] = defaultdict(set)
         self._twins: set[str] = set()
         self._pending: dict[Cause, _Pending] = {}
         self._well: dict[str, int] = {}
@@ -74,19 +76,22 @@ class Incidents:
     def take(self, number: str, record: Incident | None) -> None:
         """Take in a record of the topic, in the order of the topic; None where it was removed."""
         before = self._known.pop(number, None)
-        if before is not None and self._open.get(_cause(before)) == number:
-            del self._open[_cause(before)]
+        if before is not None:
+            self._by_cause[cause_of(before)].discard(number)
+            if self._open.get(cause_of(before)) == number:
+                del self._open[cause_of(before)]
         self._twins.discard(number)
         if record is None:
             return
         if record.state == "open":
-            if _cause(record) in self._open:
+            if cause_of(record) in self._open:
                 self._twins.add(number)
                 return
-            self._open[_cause(record)] = number
+            self._open[cause_of(record)] = number
         else:
             self._well.pop(number, None)
         self._known[number] = record
+        self._by_cause[cause_of(record)].add(number)
 
     def observe(self, judged: Iterable[Judged], now_ns: int) -> Changes:
         """Return what is to be written now that this was found; what nobody judges stays as it is."""
@@ -96,12 +101,16 @@ class Incidents:
         records: dict[str, Incident] = {}
         supports = {number: _Support() for number in self._open.values()}
         for finding in findings.values():
-            if self._is_part(finding, supports) or any(cause in findings for cause in finding.explained_by):
+            past = tuple(self._past(finding))
+            records |= {each.id: merged(records.get(each.id, each), (finding,), now_ns) for each in past}
+            if (
+                self._is_part(finding, supports)
+                or any(cause in findings for cause in finding.explained_by)
+                or (finding.is_consequence and past)
+            ):
                 self._pending.pop(finding.cause, None)
             elif (opened := self._opened(finding, now_ns)) is not None:
                 records[opened.id] = opened
-            for past in self._past(finding):
-                records.setdefault(past.id, _merged(past, (finding,), now_ns))
         for number, support in supports.items():
             is_judged = any(each.judges(self._known[number]) for each in judgements)
             records[number] = self._continued(self._known[number], support, now_ns, is_judged=is_judged)
@@ -116,22 +125,27 @@ class Incidents:
             return True
         for cause in finding.explained_by:
             number = self._open.get(cause)
-            if number is not None:
-                support = supports[number]
-                (support.own if cause.family == finding.cause.family else support.linked).append(finding)
+            if number is None:
+                continue
+            support, is_same = supports[number], cause.family == finding.cause.family
+            if is_same or began_within(finding, self._known[number]):
+                (support.own if is_same else support.linked).append(finding)
                 return True
         return False
 
     def _past(self, finding: Finding) -> Iterator[Incident]:
-        """Yield the closed incidents in whose time began what explains a finding, or the finding itself."""
-        if finding.since_ns is None or not finding.explained_by:
+        """Yield the closed incidents that explain a finding and in whose time it began."""
+        if finding.since_ns is None:
             return
-        for incident in self._known.values():
-            if (
-                incident.closed_at is not None
-                and _cause(incident) in finding.explained_by
-                and incident.opened_at <= finding.since_ns <= incident.closed_at
-            ):
+        for cause in finding.explained_by:
+            for incident in self._closed_of(cause):
+                if began_within(finding, incident):
+                    yield incident
+
+    def _closed_of(self, cause: Cause) -> Iterator[Incident]:
+        for number in self._by_cause.get(cause, ()):
+            incident = self._known[number]
+            if incident.state == "closed":
                 yield incident
 
     def _opened(self, finding: Finding, now_ns: int) -> Incident | None:
@@ -148,7 +162,7 @@ class Incidents:
         before = self._known.get(number) or self._recent(finding.cause, pending.since_ns)
         if before is not None:
             again = {"state": "open", "closed_at": None, "changed_at": now_ns, "flaps": before.flaps + 1}
-            return _merged(before.model_copy(update=again), (finding,), now_ns)
+            return merged(before.model_copy(update=again), (finding,), now_ns)
         return Incident(
             id=number,
             type=finding.type,
@@ -156,7 +170,7 @@ class Incidents:
             severity=finding.severity,
             subject=finding.subject,
             summary=finding.summary,
-            evidence=_evidence((), finding.evidence),
+            evidence=evidence_of((), finding.evidence),
             request_ids=finding.request_ids,
             opened_at=pending.since_ns,
             changed_at=now_ns,
@@ -164,13 +178,7 @@ class Incidents:
 
     def _recent(self, cause: Cause, since_ns: int) -> Incident | None:
         """Return the last incident of a trouble if it was over only a while before it came back."""
-        found = [
-            each
-            for each in self._known.values()
-            if each.closed_at is not None
-            and _cause(each) == cause
-            and since_ns - each.closed_at <= self._rules.again_ns
-        ]
+        found = [each for each in self._closed_of(cause) if since_ns - (each.closed_at or 0) <= self._rules.again_ns]
         return max(found, key=lambda each: (each.closed_at or 0, each.id), default=None)
 
     def _continued(self, incident: Incident, support: _Support, now_ns: int, *, is_judged: bool) -> Incident:
@@ -180,15 +188,15 @@ class Incidents:
             self._well.pop(incident.id, None)
             flaps = incident.flaps + (well_since_ns is not None)
             came_back = incident if flaps == incident.flaps else incident.model_copy(update={"flaps": flaps})
-            return _merged(came_back, (*support.own, *support.linked), now_ns)
+            return merged(came_back, (*support.own, *support.linked), now_ns)
         if not is_judged:
             self._well.pop(incident.id, None)
             is_lost = now_ns - incident.changed_at > _UNHEARD_NS
-            return _closed(incident, now_ns, now_ns, "not heard of for a day") if is_lost else incident
+            return closed(incident, now_ns, now_ns, "not heard of for a day") if is_lost else incident
         well_since_ns = self._well.setdefault(incident.id, now_ns)
         if now_ns - well_since_ns < self._rules.well_ns << min(incident.flaps, _MOST_DOUBLINGS):
-            return _merged(incident, support.linked, now_ns)
-        return _closed(_merged(incident, support.linked, now_ns), well_since_ns, now_ns, "")
+            return merged(incident, support.linked, now_ns)
+        return closed(merged(incident, support.linked, now_ns), well_since_ns, now_ns, "")
 
     def _forget_pending(self, judgements: tuple[Judged, ...], findings: dict[Cause, Finding]) -> None:
         families = {family_of(kind) for each in judgements for kind in each.types}
@@ -202,53 +210,3 @@ class Incidents:
         for incident in self._known.values():
             if incident.closed_at is not None and now_ns - incident.closed_at > self._rules.keep_ns:
                 yield incident.id
-
-
-def _cause(incident: Incident) -> Cause:
-    return Cause.of(incident.type, incident.subject)
-
-
-def _closed(incident: Incident, closed_ns: int, now_ns: int, why: str) -> Incident:
-    evidence = _evidence(incident.evidence, (f"closed: {why}",) if why else ())
-    update = {"state": "closed", "closed_at": closed_ns, "changed_at": now_ns, "evidence": evidence}
-    return incident.model_copy(update=update)
-
-
-def _merged(incident: Incident, findings: Iterable[Finding], now_ns: int) -> Incident:
-    """Return an incident with what is found now: at once where it is news, else once in a while."""
-    evidence, requests, severity, summary = incident.evidence, incident.request_ids, incident.severity, incident.summary
-    for finding in findings:
-        evidence = _evidence(evidence, finding.evidence)
-        requests = tuple(dict.fromkeys((*requests, *finding.request_ids)))
-        if incident.state == "open" and finding.subject == incident.subject and _cause(incident) == finding.cause:
-            summary = finding.summary
-            severity = "critical" if "critical" in (severity, finding.severity) else "warning"
-    update = {"evidence": evidence, "request_ids": requests, "severity": severity, "summary": summary}
-    merged = incident.model_copy(update=update)
-    is_news = (
-        requests != incident.request_ids
-        or severity != incident.severity
-        or _names(evidence) != _names(incident.evidence)
-        or now_ns - incident.changed_at >= _UPDATE_EVERY_NS
-        or incident.changed_at == now_ns
-    )
-    if merged == incident or not is_news:
-        return incident
-    return merged.model_copy(update={"changed_at": now_ns})
-
-
-def _evidence(known: tuple[str, ...], lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the lines, of which a later one takes the place of an earlier one about the same; the first ones stay."""
-    by_name = {_name(line): line for line in known}
-    for line in lines:
-        if _name(line) in by_name or len(by_name) < MOST_EVIDENCE:
-            by_name[_name(line)] = line
-    return tuple(by_name.values())
-
-
-def _names(lines: tuple[str, ...]) -> list[str]:
-    return [_name(line) for line in lines]
-
-
-def _name(line: str) -> str:
-    return line.partition(": ")[0]

@@ -64,7 +64,7 @@ def test_a_disconnect_is_one_incident_told_once_over_twins_and_restarts(cluster:
             [opened] = until(lambda: incidents(one), lambda found: [each["told"] for each in found] == ["open"])
             assert (opened["type"], opened["state"], opened["severity"]) == ("feed_disconnected", "open", "critical")
             assert opened["subject"] == "databento/SIMX.SYNTH/NQ.FUT"
-            assert opened["evidence"] == ["mbo: DISCONNECTED, reset by peer"]
+            assert opened["evidence"] == ["SIMX.SYNTH/NQ.FUT mbo: DISCONNECTED, reset by peer"]
             until(lambda: incidents(twin), lambda found: found == [opened])
             gauge = 'tapeline_open_incidents{severity="critical",type="feed_disconnected"} 1.0'
             until(lambda: twin.get("/metrics")[1].decode(), lambda found: gauge in found)

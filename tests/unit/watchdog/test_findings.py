@@ -45,9 +45,9 @@ def test_a_stream_is_one_finding_of_its_worst_kind() -> None:
     assert (finding.type, finding.severity, finding.since_ns) == ("feed_disconnected", "critical", BEGIN)
     assert finding.hold_ns == HOLDS.disconnected_ns
     assert finding.evidence == (
-        "mbo: DISCONNECTED, reset by peer",
-        "status: DISCONNECTED, reset by peer",
-        "l1: DEGRADED, late",
+        "D/NQ.FUT mbo: DISCONNECTED, reset by peer",
+        "D/NQ.FUT status: DISCONNECTED, reset by peer",
+        "D/NQ.FUT l1: DEGRADED, late",
     )
 
 
@@ -64,7 +64,10 @@ def test_a_source_that_is_away_as_a_whole_is_one_finding_that_explains_its_strea
     found = findings(row(FUTURES, "mbo", AWAY, "cut"), row(OPTIONS, "l1", AWAY, "cut", since_ns=BEGIN + S), closed)
     whole = found["databento"]
     assert whole.summary == "all 2 feeds of databento are disconnected (D/NQ.FUT, D/NQ.OPT): cut"
-    assert (whole.since_ns, whole.evidence) == (BEGIN + S, ("D/NQ.FUT: cut", "D/NQ.OPT: cut"))
+    assert (whole.since_ns, whole.evidence) == (
+        BEGIN + S,
+        ("D/NQ.FUT mbo: DISCONNECTED, cut", "D/NQ.OPT l1: DISCONNECTED, cut"),
+    )
     assert found["databento/D/NQ.FUT"].explained_by == (Cause.of("feed_disconnected", "databento"),)
     for other in (row(OPTIONS, "l1", FeedState.LIVE), row(OPTIONS, "l1", FeedState.SILENT, "nothing")):
         assert "databento" not in findings(row(FUTURES, "mbo", AWAY, "cut"), other)
