@@ -10,12 +10,15 @@ from tapeline.ops.metrics import PAGE_CLIENTS
 
 
 class Audience:
-    """Counts the clients of the stream. `is_there` may be read from any thread; it outlasts a client's reconnect."""
+    """Counts the clients of the stream, of which `most` may be there.
+
+    `is_there` may be read from any thread; it stays true for `linger_s` after the last has gone, who may come again.
+    """
 
     def __init__(self, most: int, *, linger_s: float = 30.0) -> None:
         self._most = most
         self._linger_s = linger_s
-        self._count = 0
+        self.count = 0
         self._ended = asyncio.Event()
         self._came = asyncio.Event()
         self._leaving: asyncio.TimerHandle | None = None
@@ -24,7 +27,7 @@ class Audience:
     @property
     def is_full(self) -> bool:
         """Whether no further client may come."""
-        return self._count >= self._most
+        return self.count >= self._most
 
     @property
     def has_ended(self) -> bool:
@@ -37,17 +40,17 @@ class Audience:
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
-        self._count += 1
-        PAGE_CLIENTS.set(self._count)
+        self.count += 1
+        PAGE_CLIENTS.set(self.count)
         if not self.has_ended:
             self.is_there = True
             self._came.set()
         try:
             yield
         finally:
-            self._count -= 1
-            PAGE_CLIENTS.set(self._count)
-            if not self._count:
+            self.count -= 1
+            PAGE_CLIENTS.set(self.count)
+            if not self.count:
                 self._leaving = asyncio.get_running_loop().call_later(self._linger_s, self._leave)
 
     def end(self) -> None:
