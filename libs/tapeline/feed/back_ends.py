@@ -30,8 +30,9 @@ class BackEnd(Protocol):
         """
 
     async def estimate(self, request: BackfillRequest, window: Interval) -> Estimate:
-        """Return what the window comes to, by the vendor's own account where it gives one; free of charge.
+        """Return what the window comes to, by the vendor's own account; free of charge.
 
+        All zero where nothing is owed and nobody counts, as for a replay that a plan includes.
         Raises Retryable where another attempt may help, Refused or Misconfigured where none will.
         """
 
@@ -39,11 +40,16 @@ class BackEnd(Protocol):
         """Yield the request's ticks whose `ts_event` is within the window, in the vendor's order, and nothing else.
 
         The same every time: whoever asks again from a later moment on gets the same records from there on. Snapshot
-        records (`F_SNAPSHOT`) are left out. Origin is `backfill`. Raises as `estimate` does, at any moment.
+        records (`F_SNAPSHOT`) are left out. Origin is `backfill`. Raises as `estimate` does, at any moment; and
+        OverCap, which is Misconfigured, before anything is fetched that would cost more than it may.
         """
 
     async def count(self, request: BackfillRequest, window: Interval) -> int | None:
-        """Return how many records the vendor counts there; None where it does not count. Raises as `estimate`."""
+        """Return how many records the vendor counts there, snapshots left out; None where it does not count.
+
+        The number is of the window in venue time, whatever the vendor counts by, and stands for what any way has
+        brought of it: a replay does not count, and history does so for it once it reaches as far. Raises as `fetch`.
+        """
 
 
 class Backfiller(Protocol):

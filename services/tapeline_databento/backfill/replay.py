@@ -20,7 +20,6 @@ from tapeline.feed.selection import within
 from tapeline.model.backfill import BackEnd, BackfillRequest
 from tapeline.model.control import Interval
 from tapeline.model.frames import Origin
-from tapeline.ops.logs import get_logger
 from tapeline_databento.backfill.asking import Asked, asked_of
 from tapeline_databento.client import connect
 from tapeline_databento.errors import GatewayError, NotReplayed, ReplayAgedOut, Silent, Undecodable
@@ -30,8 +29,6 @@ from tapeline_databento.settings import DatabentoSettings
 
 _NAME: Final = "backfill"
 _REMEMBERED: Final = 1_000
-
-log = get_logger("databento.backfill")
 
 
 class ReplayBackEnd:

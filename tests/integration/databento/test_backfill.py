@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +181,10 @@ async def test_what_is_not_history_yet_is_waited_for(vendor: Past) -> None:
     with pytest.raises(HistoryAway, match="not history yet") as away:
         await historical.estimate(request(window=young), young)
     assert away.value.retry_after_s == PAD_S
+    # What is counted, too; the vendor says by itself that it is too young.
+    younger = Interval(ts_event_from=NOW - 5 * SECOND, ts_event_until=NOW + 3 * SECOND)
+    with pytest.raises(HistoryAway, match="not history yet"):
+        await historical.count(request(window=younger), younger)
 
 
 async def test_a_replay_that_is_refused_leaves_the_request_to_history(vendor: Past) -> None:
@@ -249,15 +252,20 @@ async def test_a_replay_that_stands_still_is_given_up(vendor: Past) -> None:
 
 
 async def test_replays_take_turns(vendor: Past) -> None:
+    def streaming() -> int:
+        return sum(session.state == "streaming" for session in vendor.gateway.sessions)
+
     replay = vendor.replay()
-    both = await asyncio.gather(*(fetched(replay, request()) for _ in range(2)))
-    assert np.array_equal(ids_of(both[0]), ids_of(both[1]))
-    async with aclosing(replay.fetch(request(), HOLE)) as coming:
-        await anext(coming)
-        waiting = asyncio.ensure_future(fetched(replay, request()))
-        await asyncio.sleep(0)
-        assert len(vendor.gateway.sessions) == 3
-    await waiting
+    hold = vendor.gateway.faults.start("stall", schema="mbo", seconds=60.0)
+    fetching = [asyncio.ensure_future(fetched(replay, request())) for _ in range(2)]
+    await until(lambda: streaming() == 1)
+    # Another's, which takes no turns with these, connects after them.
+    fetching.append(asyncio.ensure_future(fetched(vendor.replay(), request())))
+    await until(lambda: streaming() >= 2)
+    assert len(vendor.gateway.sessions) == 2
+    vendor.gateway.faults.end(hold.number)
+    first, *others = [ids_of(ticks) for ticks in await asyncio.gather(*fetching)]
+    assert all(np.array_equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize(

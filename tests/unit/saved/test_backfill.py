@@ -5,13 +5,17 @@ from __future__ import annotations
 from contextlib import aclosing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.unit.saved.files import DATASET, LATENCY_NS, START_NS, head, mbo
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.framer import Ticks
 from tapeline.model.backfill import BackfillRequest, request_id
+from tapeline.model.codec import encode
+from tapeline.model.columns import TickKind
 from tapeline.model.control import Interval
+from tapeline.model.frames import TickFrame
 from tapeline_saved.backfill import SavedBackEnd, SavedBackfiller
 from tapeline_saved.settings import SavedSettings
 
@@ -38,13 +42,15 @@ def back_end(folder: Path, **settings: object) -> SavedBackEnd:
     return found
 
 
-def request(symbols: tuple[str, ...] = ("*",), stream: str = f"{DATASET}/both") -> BackfillRequest:
+def request(
+    symbols: tuple[str, ...] = ("*",), stream: str = f"{DATASET}/both", kind: TickKind = "mbo"
+) -> BackfillRequest:
     return BackfillRequest(
-        id=request_id("saved", DATASET, stream, "mbo", symbols, WINDOW),
+        id=request_id("saved", DATASET, stream, kind, symbols, WINDOW),
         source="saved",
         dataset=DATASET,
         stream=stream,
-        kind="mbo",
+        kind=kind,
         symbols=symbols,
         window=WINDOW,
         requested_by="test",
@@ -79,6 +85,45 @@ async def test_a_stream_that_the_settings_name(folder: Path) -> None:
     named = request(stream="mine")
     assert sequences(await fetched(back_end(folder / "both.1.dbn", stream="mine"), named)) == [2, 3]
     assert await fetched(back_end(folder), named) == []
+
+
+async def test_captured_frames(tmp_path: Path) -> None:
+    origin = "XTST.SYNTH/NQ"
+    frame = TickFrame(
+        source="databento",
+        dataset=DATASET,
+        publisher_id=1,
+        stream=origin,
+        kind="status",
+        session="0193c1d2-0000-7000-8000-000000000000",
+        epoch=1,
+        frame=0,
+        origin="live",
+        ts_base=START_NS,
+        opened=START_NS,
+        sent=START_NS,
+        continues=False,
+        trading_day="2026-01-01",
+        symbols=("NQH6",),
+        instrument_ids=(7,),
+        classes="F",
+        resumes=None,
+        columns={
+            "ts_event": np.array([0, 3 * MS, 9 * MS]),
+            "ts_recv": np.array([1, 3 * MS + 1, 9 * MS + 1]),
+            "symbol": np.zeros(3, dtype=np.int64),
+            "action": np.array([7, 8, 7]),
+            "reason": np.array([1, 2, 3]),
+            "is_trading": np.frombuffer(b"YNY", dtype=np.uint8),
+            "is_quoting": np.frombuffer(b"YNY", dtype=np.uint8),
+        },
+        undefined={},
+    )
+    (tmp_path / "status.frames.ndjson").write_bytes(encode(frame) + b"\n")
+    (ticks,) = await fetched(back_end(tmp_path), request(stream=origin, kind="status"))
+    assert ticks.columns["reason"].tolist() == [2]
+    assert ticks.columns["ts_event"].tolist() == [START_NS + 3 * MS]
+    assert ticks.origin == "backfill"
 
 
 async def test_files_that_are_cut_are_told(folder: Path) -> None:
