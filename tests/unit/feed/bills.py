@@ -73,10 +73,10 @@ def bought(
     )
 
 
-def the_month() -> tuple[list[Usage], list[BackfillEvent]]:
-    """$179.00 Databento's plan, $20.00 Barchart's, $15.00 quotes by call, $66.00 history: $280.00."""
+def the_month(month: str = MONTH) -> tuple[list[Usage], list[BackfillEvent]]:
+    """$179.00 the plan of Databento, $20.00 that of Barchart, $15.00 quotes by call, $66.00 history: $280.00."""
     usages = []
-    for day in DAYS:
+    for day in (f"{month}-{number:02}" for number in range(1, 31)):
         # Live mbo beside its trades, a 64th of the bytes: notional.
         live = {MBO: SchemaUse(64 << 20, 1_200_000, 75_000), TRADES: SchemaUse(1 << 20, 24_000_000, 23_438)}
         usages.append(row("databento", "flat", day, fee_micro_usd_per_month=179 * USD, schemas=live))
@@ -87,22 +87,22 @@ def the_month() -> tuple[list[Usage], list[BackfillEvent]]:
         quotes = {QUOTES: SchemaUse(2_880_000, None, USD // 2)}
         usages.append(row("barchart", "metered", day, requests=2_880, schemas=quotes))
     young = [
-        bought(f"{MONTH}-{day:02}T20:00", f"{MONTH}-{day:02}T14:00", f"{MONTH}-{day:02}T18:00", 4 * USD)
+        bought(f"{month}-{day:02}T20:00", f"{month}-{day:02}T14:00", f"{month}-{day:02}T18:00", 4 * USD)
         for day in (2, 3, 4, 5, 6, 9, 10, 11, 12)
     ]
-    usages += [metered(f"{MONTH}-{day:02}", MBO, 4 * USD, USD) for day in (2, 3, 4, 5, 6, 9, 10, 11, 12)]
-    once = bought(f"{MONTH}-17T09:00", f"{MONTH}-13T00:00", f"{MONTH}-14T00:00", 5_750_000)
+    usages += [metered(f"{month}-{day:02}", MBO, 4 * USD, USD) for day in (2, 3, 4, 5, 6, 9, 10, 11, 12)]
+    once = bought(f"{month}-17T09:00", f"{month}-13T00:00", f"{month}-14T00:00", 5_750_000)
     again = [
-        bought(f"{MONTH}-17T10:00", f"{MONTH}-13T00:00", f"{MONTH}-13T23:00", 5_500_000),
-        bought(f"{MONTH}-18T10:00", f"{MONTH}-13T01:00", f"{MONTH}-14T00:00", 5_500_000),
-        bought(f"{MONTH}-19T10:00", f"{MONTH}-13T01:00", f"{MONTH}-13T22:00", 5_000_000),
+        bought(f"{month}-17T10:00", f"{month}-13T00:00", f"{month}-13T23:00", 5_500_000),
+        bought(f"{month}-18T10:00", f"{month}-13T01:00", f"{month}-14T00:00", 5_500_000),
+        bought(f"{month}-19T10:00", f"{month}-13T01:00", f"{month}-13T22:00", 5_000_000),
     ]
     usages += [
-        metered(f"{MONTH}-17", MBO, 11_250_000, USD, requests=2, cache_misses=2),
-        metered(f"{MONTH}-18", MBO, 5_500_000, USD, requests=1, cache_misses=1),
-        metered(f"{MONTH}-19", MBO, 5_000_000, USD, requests=1, cache_misses=1, cache_hits=4, saved_micro_usd=9 * USD),
-        metered(f"{MONTH}-20", STATISTICS, 8 * USD, USD // 2, requests=16, cache_misses=16),
-        metered(f"{MONTH}-21", TRADES, USD // 4, 20 * USD, requests=1, cache_misses=1),
+        metered(f"{month}-17", MBO, 11_250_000, USD, requests=2, cache_misses=2),
+        metered(f"{month}-18", MBO, 5_500_000, USD, requests=1, cache_misses=1),
+        metered(f"{month}-19", MBO, 5_000_000, USD, requests=1, cache_misses=1, cache_hits=4, saved_micro_usd=9 * USD),
+        metered(f"{month}-20", STATISTICS, 8 * USD, USD // 2, requests=16, cache_misses=16),
+        metered(f"{month}-21", TRADES, USD // 4, 20 * USD, requests=1, cache_misses=1),
     ]
     return usages, [*young, *again, once]
 

@@ -1,0 +1,75 @@
+"""Budgets at their end as findings, and the metrics of costs."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+from tests.unit.feed.bills import BUDGETS, CHOICES, END_NS, HOUR_NS, MONTH, USD, the_month
+
+from tapeline.feed.budget import Budgets
+from tapeline.feed.costs import CostReport, cost_report
+from tapeline.feed.savings import Savings, find_savings
+from tapeline_watchdog.budget import BUDGET_TYPES, budget_findings
+from tapeline_watchdog.cost_pages import cost_rows
+from tapeline_watchdog.exporter import exported
+from tapeline_watchdog.findings import Finding
+
+
+def judged(budgets: Budgets, at_ns: int = END_NS) -> dict[str, Finding]:
+    usages, events = the_month()
+    usages = [usage for usage in usages if usage.day <= f"{MONTH}-10"] if at_ns < END_NS else usages
+    found = budget_findings(cost_report(usages, budgets, at_ns), find_savings(usages, events, CHOICES, at_ns))
+    assert found.types == BUDGET_TYPES
+    assert found.subjects is None  # what is not among the findings is well
+    return {finding.subject: finding for finding in found.findings}
+
+
+def test_a_budget_that_is_spent_is_critical_and_names_figures_and_advice() -> None:
+    found = judged(BUDGETS)
+    assert set(found) == {"budget/all", "budget/barchart", "budget/databento"}
+    whole = found["budget/all"]
+    assert (whole.severity, whole.hold_ns) == ("critical", 0)
+    assert whole.summary == "2026-11: 100 % of the budget of the month ($200.00) are spent: $280.00"
+    assert whole.evidence[:2] == ("spent: $280.00, 100 % reached", "projected: $280.00, 100 % reached")
+    assert whole.evidence[2].startswith("databento: take what is younger than 24 hours from the live replay")
+    assert whole.evidence[2].endswith(": saves $36.00 a month")
+    assert (found["budget/databento"].severity, found["budget/databento"].hold_ns) == ("warning", 0)
+    assert "80 % of the budget of databento ($260.00) are spent" in found["budget/databento"].summary
+    assert all("databento" not in line for line in found["budget/barchart"].evidence)
+
+
+def test_what_is_only_projected_is_a_warning_that_must_last() -> None:
+    # On the tenth $232.00 are spent: the plans, and 28 and 5 dollars in ten days, which lead to $298.00.
+    found = judged(Budgets(295 * USD), END_NS - 20 * 24 * HOUR_NS)["budget/all"]
+    assert (found.severity, found.hold_ns) == ("warning", 600_000_000_000)
+    assert found.summary == "2026-11: 100 % of the budget of the month ($295.00) are projected: $298.00"
+    assert judged(Budgets(400 * USD), END_NS - 20 * 24 * HOUR_NS) == {}
+
+
+def test_metrics_tell_lines_budgets_and_caches_apart() -> None:
+    usages, events = the_month()
+    report = cost_report(usages, BUDGETS, END_NS)
+    registry = CollectorRegistry()
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    with exported(lambda: cost_rows(report, find_savings(usages, events, CHOICES, END_NS)), registry):
+        metered = {"source": "databento", "line": "metered", "notional": "false"}
+        assert value("tapeline_cost_month_usd", **metered) == 66.0
+        assert value("tapeline_cost_projected_usd", **metered) == 66.0
+        assert value("tapeline_cost_today_usd", source="barchart", line="metered", notional="false") == 0.5
+        assert value("tapeline_cost_month_usd", source="databento", line="flat", notional="false") == 179.0
+        assert value("tapeline_cost_month_usd", source="databento", line="flat", notional="true") == 2.95314
+        assert value("tapeline_cost_budget_usd", scope="all") == 200.0
+        assert value("tapeline_cost_budget_ratio", scope="all", basis="spent") == 1.4
+        assert value("tapeline_cost_budget_ratio", scope="databento", basis="projected") == 245 / 260
+        assert value("tapeline_cost_cache_hit_ratio", source="barchart", line="flat") == 0.7
+        assert value("tapeline_cost_cache_saved_usd", source="databento", line="metered") == 9.0
+        assert value("tapeline_cost_cache_hit_ratio", source="databento", line="flat") is None
+        assert value("tapeline_cost_advised_saving_usd") == 81.031238
+
+
+def test_without_use_and_budgets_there_is_nothing_to_find() -> None:
+    nothing: CostReport = cost_report([], Budgets(0), END_NS)
+    assert budget_findings(nothing, Savings()).findings == ()
+    assert len(list(cost_rows(nothing, Savings()))) == 2
