@@ -5,7 +5,7 @@ import { fill, piece, show } from "./table.js";
 
 export function showCosts(document, { table, budget, meter, advice }) {
   fill(table, document.lines.map((line) => ({
-    key: `${line.source}/${line.line}`,
+    key: `${line.source}/${line.line}/${line.notional}`,
     cells: [
       [piece(line.line), piece(line.source + (line.notional ? " · included in the plan, not billed" : ""), "sub")],
       dollars(line.today_usd),
