@@ -59,10 +59,15 @@ class LiveLag:
 
 
 def unread(cluster: ClusterState, group: str) -> list[Stretch]:
-    """Return what a group has not read yet of the partitions that it has committed. Pure."""
+    """Return what a group has not read yet of the partitions that it has committed; nothing while it has no members.
+
+    Pure.
+    """
     state = cluster.groups.get(group)
+    if state is None or not state.members:
+        return []
     stretches = []
-    for (topic, partition), committed in sorted(state.committed.items() if state is not None else ()):
+    for (topic, partition), committed in sorted(state.committed.items()):
         found = cluster.partitions.get((topic, partition))
         if found is None or found.end is None or found.oldest is None:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from tests.integration.backfill.rig import Rig
 
 
 @pytest.fixture
-def rig(bootstrap_servers: str, namespace: str, tmp_path: Path) -> Rig:
+def rig(bootstrap_servers: str, namespace: str, tmp_path: Path) -> Iterator[Rig]:
     """The topics, empty, in a namespace of their own."""
-    return Rig(bootstrap_servers, tmp_path)
+    rig = Rig(bootstrap_servers, tmp_path)
+    yield rig
+    rig.close()

@@ -77,6 +77,9 @@ class Rig:
     def __post_init__(self) -> None:
         declared = load_topics()
         apply_topics(self.servers, [declared[name] for name in TOPICS])
+        self._log = Log(self.servers, "test-events")
+        self._events: list[BackfillEvent] = []
+        self._next = 0
         self.producer = Producer({"bootstrap.servers": self.servers, "partitioner": "murmur2_random", "linger.ms": 0})
 
     def ask(self, *requests: BackfillRequest) -> None:
@@ -93,8 +96,15 @@ class Rig:
         assert not self.producer.flush(DEADLINE_S)
 
     def events(self, request: BackfillRequest | None = None) -> list[BackfillEvent]:
-        found = [BackfillEvent.decode(value) for value in self._values(namespaced(EVENTS_TOPIC), 0)]
-        return [event for event in found if request is None or event.request.id == request.id]
+        topic = namespaced(EVENTS_TOPIC)
+        _, end = self._log.bounds(topic, 0)
+        for message in self._log.read(topic, 0, self._next, end):
+            self._events.append(BackfillEvent.decode(message.value() or b""))
+        self._next = max(self._next, end)
+        return [event for event in self._events if request is None or event.request.id == request.id]
+
+    def close(self) -> None:
+        self._log.close()
 
     def types(self, request: BackfillRequest) -> list[str]:
         """The types of a request's events, equal ones in a row once."""
