@@ -67,7 +67,10 @@ def demo(
         ),
     ] = "",
 ) -> None:
-    """Show live pressure, option chains and flow of a synthetic market, through simulated vendors on this machine."""
+    """Show live pressure, option chains and flow of a synthetic market, through simulated vendors on this machine.
+
+    A page in the browser shows the same, and how every feed, consumer and gap is.
+    """
     if seconds is not None and seconds <= 0:
         raise typer.BadParameter("must be above 0", param_hint="DEMO_SECONDS")
     if fault and fault not in _FAULTS:
@@ -154,12 +157,14 @@ async def _run(seconds: float | None, seed: int, fault: str) -> None:
         )
         _say("starts the processor (the first start compiles its kernels)")
         await _ready(processor, health, stop)
+        page = await _start_watchdog(supervisor, health, stop)
         watching = asyncio.create_task(asyncio.to_thread(_watch, stop, seen))
         _say("starts the market, a Databento gateway and a Barchart site before it, and their producers")
         control = await _start_market(supervisor, seed, stop)
         ended = asyncio.create_task(supervisor.first_end())
         await _first_row(seen, stop, ended, watching)
         _say("the market is open; Ctrl-C ends it" if seconds is None else f"the market is open for {seconds:g} s")
+        _say(f"the page that shows it all: {page}/")
         breaking = asyncio.create_task(_break(control, fault))
         await _show(stop, ended, watching, seen, seconds)
         breaking.cancel()
@@ -170,6 +175,23 @@ async def _run(seconds: float | None, seed: int, fault: str) -> None:
         ended.cancel()
     _say(f"{seen.feed.summary()}")
     _say(seen.summary())
+
+
+async def _start_watchdog(supervisor: Supervisor, processor_url: str, stop: asyncio.Event) -> str:
+    """Start the watchdog; return its address."""
+    url = f"http://127.0.0.1:{any_free_port()}"
+    watchdog = await supervisor.start(
+        "watchdog",
+        [sys.executable, "-m", "tapeline_watchdog"],
+        {
+            "TAPELINE_WATCHDOG_HEALTH_PORT": url.rpartition(":")[2],
+            "TAPELINE_WATCHDOG_PROCESSOR_URLS": processor_url,
+            "TAPELINE_WATCHDOG_FEED_DATASETS": f"barchart={_DATASET}",
+            "TAPELINE_WATCHDOG_INTERVAL_S": "2",
+        },
+    )
+    await _ready(watchdog, url, stop)
+    return url
 
 
 async def _start_market(supervisor: Supervisor, seed: int, stop: asyncio.Event) -> str:
@@ -229,19 +251,19 @@ async def _break(control: str, fault: str) -> None:
         answer.raise_for_status()
 
 
-async def _ready(processor: Child, health: str, stop: asyncio.Event) -> None:
+async def _ready(child: Child, health: str, stop: asyncio.Event) -> None:
     deadline_s = time.monotonic() + _READY_TIMEOUT_S
     async with aiohttp.ClientSession() as http:
         while time.monotonic() < deadline_s and not stop.is_set():
-            if processor.process.returncode is not None:
-                raise failure(processor)
+            if child.process.returncode is not None:
+                raise failure(child)
             with suppress(aiohttp.ClientError):
                 async with http.get(f"{health}/readyz") as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(_POLL_S)
     if not stop.is_set():
-        raise Retryable(f"the processor was not ready within {_READY_TIMEOUT_S:g} s; see {processor.log}")
+        raise Retryable(f"{child.name} was not ready within {_READY_TIMEOUT_S:g} s; see {child.log}")
 
 
 async def _first_row(seen: Seen, stop: asyncio.Event, *ends: asyncio.Future[Any]) -> None:
