@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import aiohttp
 from pydantic import SecretStr
@@ -17,6 +17,8 @@ from tapeline.ops.metrics import WEBHOOK_POSTS
 from tapeline_watchdog.incident_messages import Form, body, event
 
 log = get_logger("webhooks")
+
+Outcome = Literal["taken", "failed", "given_up", "dropped"]
 
 _BUSY: Final = (408, 425, 429)
 _MOST_QUEUED: Final = 100
@@ -82,6 +84,10 @@ class Webhooks:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._queues = [(webhook, asyncio.Queue[_Message](_MOST_QUEUED)) for webhook in webhooks]
+        for webhook in webhooks:
+            # What is there from the beginning can be seen to increase.
+            for outcome in get_args(Outcome):
+                WEBHOOK_POSTS.labels(webhook.name, outcome)
         self._on_told = on_told
         self._patience = patience or Patience()
         self._chance = chance
@@ -152,7 +158,7 @@ async def _post(session: aiohttp.ClientSession, webhook: Webhook, incident: Inci
     return _Answer(is_taken=200 <= status < 300, is_final=is_final, said=f"status {status}")
 
 
-def _note(webhook: Webhook, message: _Message, outcome: str, said: str) -> None:
+def _note(webhook: Webhook, message: _Message, outcome: Outcome, said: str) -> None:
     WEBHOOK_POSTS.labels(webhook.name, outcome).inc()
     tell = log.info if outcome == "taken" else log.warning
     tell(
