@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import Final
 
 from tapeline.errors import BadData
@@ -72,17 +73,18 @@ class ReplayBackEnd:
                 protocol.start()
                 loop = asyncio.get_running_loop()
                 heard_s = loop.time()
-                async for decoded in protocol.slices():
-                    if replay.has_ticks(decoded):
-                        heard_s = loop.time()
-                    for ticks in replay.ticks(decoded):
-                        yield ticks
-                        # What the taker needs is no silence of the gateway's.
-                        heard_s = loop.time()
-                    if replay.is_over:
-                        return
-                    if not replay.is_complete and loop.time() - heard_s > settings.backfill_stall_s:
-                        raise Silent(f"{_NAME}: the replay of {asked.schema} came to a standstill")
+                async with aclosing(protocol.slices()) as slices:
+                    async for decoded in slices:
+                        if replay.has_ticks(decoded):
+                            heard_s = loop.time()
+                        for ticks in replay.ticks(decoded):
+                            yield ticks
+                            # What the taker needs is no silence of the gateway's.
+                            heard_s = loop.time()
+                        if replay.is_over:
+                            return
+                        if not replay.is_complete and loop.time() - heard_s > settings.backfill_stall_s:
+                            raise Silent(f"{_NAME}: the replay of {asked.schema} came to a standstill")
             except (ReplayAgedOut, NotReplayed):
                 self._unable.append(request.id)
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from tapeline_simulator.venue import OptionSettings, Venue
 
 KEY = "db-0123456789abcdefghijklmnopqrs"
 DATASET = "GLBX.MDP3"
-MIDNIGHT = 1_794_873_600 * 10**9  # 2026-11-17T00:00:00Z, the evening of a Monday's session
+MIDNIGHT = 1_763_424_000 * 10**9  # 2025-11-18T00:00:00Z, the evening of a Monday in Chicago
 SECOND = 10**9
 BEGIN = MIDNIGHT - 6 * SECOND
 LAST = MIDNIGHT + 10 * SECOND
@@ -55,11 +55,10 @@ class Past:
     gateway: Gateway
     history: HistoryServer
     folder: Path
-    settings: dict[str, object] = field(default_factory=dict)
 
-    def loaded(self, **settings: object) -> DatabentoSettings:
+    def values(self, **settings: object) -> dict[str, object]:
         """Return settings that lead here."""
-        values: dict[str, object] = {
+        return {
             "api_key": KEY,
             "dataset": DATASET,
             "gateway": "127.0.0.1",
@@ -67,10 +66,12 @@ class Past:
             "history_gateway": self.history.url,
             "backfill_pad_s": PAD_S,
             "history_embargo_s": 0,
+            **settings,
         }
-        return DatabentoSettings.load(
-            {}, dotenv=self.folder / "no.env", overrides={**values, **self.settings, **settings}
-        )
+
+    def loaded(self, **settings: object) -> DatabentoSettings:
+        """Return these settings."""
+        return DatabentoSettings.load({}, dotenv=self.folder / "no.env", overrides=self.values(**settings))
 
     def replay(self, **settings: object) -> ReplayBackEnd:
         """Return the replay."""
@@ -134,14 +135,14 @@ def ids_of(ticks: list[Ticks]) -> Hashes:
 
 
 @asynccontextmanager
-async def past(folder: Path, *, options: OptionSettings | None = None, **settings: object) -> AsyncIterator[Past]:
+async def past(folder: Path, *, options: OptionSettings | None = None) -> AsyncIterator[Past]:
     """Set the vendor up, some seconds after that midnight, when nothing more happens."""
     tapes = []
     for name in ("tape", "snapshots"):
         (folder / name).mkdir(parents=True)
         tapes.append(VendorTape(DATASET, folder / name))
     tape, snapshots = tapes
-    venue = Venue(tape, seed=3, start_ns=BEGIN, records_per_s=600.0, futures=("NQZ6", "NQH7"), options=options)
+    venue = Venue(tape, seed=3, start_ns=BEGIN, records_per_s=600.0, futures=("NQZ5", "NQH6"), options=options)
     MidnightBooks(venue, tape, snapshots, start_ns=BEGIN).advance(LAST)
     holdings = Holdings({DATASET: tape}, lambda: NOW, snapshots={DATASET: snapshots}, embargo_ns=0)
     context = loopback_certificates(folder / "tls", datetime.now(UTC)).server_context()
@@ -149,6 +150,6 @@ async def past(folder: Path, *, options: OptionSettings | None = None, **setting
         Gateway(tape, keys=(KEY,), books=venue, clock_ns=lambda: NOW) as gateway,
         HistoryServer(holdings, keys=(KEY,), context=context) as history,
     ):
-        yield Past(tape, snapshots, gateway, history, folder, dict(settings))
+        yield Past(tape, snapshots, gateway, history, folder)
     tape.close()
     snapshots.close()

@@ -69,7 +69,7 @@ async def test_a_hole_over_midnight_is_the_same_by_replay_and_by_history(vendor:
         ticks = await fetched(way, request())  # type: ignore[arg-type]
         assert np.array_equal(ids_of(ticks), captured), way.name
         assert {(each.origin, each.stream, each.kind) for each in ticks} == {("backfill", f"{DATASET}/NQ.FUT", "mbo")}
-        assert {tuple(name) for each in ticks for name in each.directory.values()} == {("NQZ6", "F"), ("NQH7", "F")}
+        assert {tuple(name) for each in ticks for name in each.directory.values()} == {("NQZ5", "F"), ("NQH6", "F")}
     # The vendor's numbers are of the padded window, without its books of midnight.
     padded = Interval(ts_event_from=HOLE.ts_event_from - PAD_NS, ts_event_until=HOLE.ts_event_until + PAD_NS)
     before, after = ((padded.ts_event_from, MIDNIGHT), (MIDNIGHT + 1, padded.ts_event_until))
@@ -150,7 +150,7 @@ async def test_a_replay_ends_where_the_gateway_has_no_more(vendor: Past) -> None
 async def test_a_continuous_contract_goes_by_its_raw_symbol(vendor: Past) -> None:
     for way in (vendor.replay(), vendor.historical()):
         ticks = await fetched(way, request("NQ.c.0", "trade"))
-        assert {name.symbol for each in ticks for name in each.directory.values()} == {"NQZ6"}
+        assert {name.symbol for each in ticks for name in each.directory.values()} == {"NQZ5"}
 
 
 # -- reach -------------------------------------------------------------------------------------------------------------
@@ -189,9 +189,9 @@ async def test_what_is_not_history_yet_is_waited_for(vendor: Past) -> None:
 
 async def test_a_replay_that_is_refused_leaves_the_request_to_history(vendor: Past) -> None:
     replay = vendor.replay()
-    unknown = request(symbols=("NQZ6", "NQZ9"))
+    unknown = request(symbols=("NQZ5", "NQZ8"))
     assert replay.reach(unknown, NOW) == HOLE
-    with pytest.raises(NotReplayed, match="NQZ9"):
+    with pytest.raises(NotReplayed, match="NQZ8"):
         await fetched(replay, unknown)
     assert replay.reach(unknown, NOW) is None
     assert replay.reach(request(), NOW) == HOLE
@@ -200,7 +200,7 @@ async def test_a_replay_that_is_refused_leaves_the_request_to_history(vendor: Pa
         await fetched(replay, request(window=old))
     assert replay.reach(request(window=old), NOW) is None
     assert np.array_equal(
-        ids_of(await fetched(vendor.historical(), unknown)), ids_of(await fetched(replay, request(symbols=("NQZ6",))))
+        ids_of(await fetched(vendor.historical(), unknown)), ids_of(await fetched(replay, request(symbols=("NQZ5",))))
     )
 
 
