@@ -127,6 +127,7 @@ def documents(at_ns: int) -> dict[str, dict[str, Any]]:
                     "ts_event_from": str(at_ns - 6_200 * S),
                     "ts_event_until": str(at_ns - 1_760 * S),
                     "opened_at": str(at_ns - 6_199 * S),
+                    "missing_s": 4_440.0,
                     "request": {
                         "id": "0e7b8a3c-8f57-5d0f-9d0e-0f2c6a1d7c11",
                         "type": "progress",
@@ -153,6 +154,7 @@ def documents(at_ns: int) -> dict[str, dict[str, Any]]:
                     "ts_event_from": str(at_ns - 12_000 * S),
                     "ts_event_until": str(at_ns - 11_989 * S),
                     "opened_at": str(at_ns - 12_000 * S),
+                    "missing_s": 11.0,
                     "request": {
                         "id": "c1a5f7f2-51b4-5f0b-8a44-9f27a5a3be20",
                         "type": "proven",
@@ -169,6 +171,7 @@ def documents(at_ns: int) -> dict[str, dict[str, Any]]:
                     },
                 },
             ],
+            "left_out": 0,
             "coverage": [],
         },
         "incidents": {
@@ -191,6 +194,16 @@ def documents(at_ns: int) -> dict[str, dict[str, Any]]:
             "projected_usd": 240.7,
             "budget_usd": 220.0,
             "budget_used": 0.84,
+            "warnings": [
+                {
+                    "scope": "everything",
+                    "basis": "spent",
+                    "level_percent": 80,
+                    "amount_usd": 184.53,
+                    "budget_usd": 220.0,
+                }
+            ],
+            "missing": [],
             "advice": [
                 {
                     "what": "Fill gaps by replay while it is included.",

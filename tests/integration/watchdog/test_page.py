@@ -127,6 +127,7 @@ async def test_what_it_shows_is_what_the_paths_say(browser: Browser, scripted: S
         months = [f"${line['month_usd']:,.2f}" for line in costs["lines"]]
         assert await column(page, "costs-table", 3) == months
         assert "84% of a budget of $220.00" in await page.locator("#costs-budget").inner_text()
+        assert "spent: $184.53 is above 80% of $220.00" in await page.locator("#costs-advice").inner_text()
         assert "saves $8.90" in await page.locator("#costs-advice").inner_text()
         assert await texts(page, ".summary dd") == [
             "▲ 4 of 6 1 not well",
@@ -229,6 +230,22 @@ async def test_what_is_not_there_or_old_is_said(browser: Browser) -> None:
         assert await page.locator("#sum-gaps").inner_text() == "–"
         scripted.documents["gaps"] = documents(time.time_ns())["gaps"]
         await expect(page.locator("#gaps-table tbody tr")).to_have_count(2)
+
+
+async def test_that_there_is_nothing_is_said_too(browser: Browser) -> None:
+    said = documents(time.time_ns())
+    for name, rows in (("feeds", "feeds"), ("gaps", "gaps"), ("incidents", "incidents"), ("lag", "groups")):
+        said[name][rows] = []
+    async with ScriptedPage(said) as scripted, opened(browser, scripted.url) as page:
+        await expect(page.get_by_text("No gap.")).to_be_visible()
+        assert await page.get_by_text("No incident.").is_visible()
+        assert await page.get_by_text("No consumer group.").is_visible()
+        assert not await page.get_by_text("No line that costs anything.").is_visible()
+        assert (await texts(page, ".summary dd"))[:4] == ["0 of 0", "no groups", "0", "0"]
+        scripted.documents["gaps"] = documents(time.time_ns())["gaps"] | {"left_out": 1_200}
+        await expect(page.locator("#gaps-table tbody tr")).to_have_count(3)
+        assert await page.get_by_text("1,200 more").is_visible()
+        assert not await page.get_by_text("No gap.").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -28,13 +28,20 @@ export function showCosts(document, { table, budget, meter, advice }) {
   show(budget, said);
   meter.hidden = !known(document.budget_used);
   if (known(document.budget_used)) meter.value = Math.min(1, document.budget_used);
-  const lines = document.advice.map((each) => [piece(each.what, "what"), piece(` ${each.why}`), piece(` saves ${dollars(each.saves_usd)}`, "saves")]);
+  const lines = [
+    ...document.warnings.map((each) => [
+      piece("▲ ", "mark warn", { hidden: true }),
+      piece(`${each.scope}, ${each.basis}: ${dollars(each.amount_usd)} is above ${each.level_percent}% of ${dollars(each.budget_usd)}`, "warn"),
+    ]),
+    ...document.advice.map((each) => [piece(each.what, "what"), piece(` ${each.why}`), piece(` saves ${dollars(each.saves_usd)}`, "saves")]),
+    ...document.missing.map((each) => [piece(each, "dim")]),
+  ];
   while (advice.children.length > lines.length) advice.lastElementChild.remove();
   lines.forEach((line, at) => show(advice.children[at] || advice.appendChild(window.document.createElement("li")), line));
 }
 
 export function summary(document) {
   const of = known(document.budget_usd) ? ` of ${dollars(document.budget_usd, 0)}` : "";
-  const mark = document.budget_used >= 0.8 ? [piece("▲ ", "mark warn", { hidden: true })] : [];
+  const mark = document.warnings.length ? [piece("▲ ", "mark warn", { hidden: true })] : [];
   return [...mark, piece(dollars(document.total_usd)), ...(of ? [piece(of, "sub")] : [])];
 }

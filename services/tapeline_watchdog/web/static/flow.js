@@ -32,8 +32,8 @@ function sides(row, right) {
 
 function render(table, nowMs) {
   const order = (row) => [row.expiry.padStart(20, "0"), row.key, row.source, row.stream, row.kind, String(row.window_ms).padStart(9, "0")].join("/");
-  const ordered = [...flows.entries()].sort(([, a], [, b]) => (order(a) < order(b) ? -1 : 1)).slice(0, MOST_LINES);
-  fill(table, ordered.map(([key, row]) => {
+  const ordered = [...flows.entries()].sort(([, a], [, b]) => (order(a) < order(b) ? -1 : 1));
+  const lines = ordered.slice(0, MOST_LINES).map(([key, row]) => {
     const missing = row.delta_missing_volume ? [piece(` without ${count(row.delta_missing_volume)}`, "sub")] : [];
     return {
       key,
@@ -48,5 +48,8 @@ function render(table, nowMs) {
         row.trade_valid ? state("✓", "yes", "good") : state("▲", row.reasons.join(", ").replaceAll("_", " ") || "no", "warn"),
       ],
     };
-  }));
+  });
+  const more = ordered.length - lines.length;
+  if (more > 0) lines.push({ key: "", cells: [`${count(more)} more`, ...Array(7).fill("")] });
+  fill(table, lines);
 }

@@ -1,6 +1,6 @@
 // Gaps, and how far their backfills are.
 
-import { DASH, count, dollars, known, share, utcOf } from "./format.js";
+import { DASH, count, dollars, duration, known, share, utcOf } from "./format.js";
 import { fill, piece, state } from "./table.js";
 
 const STAGES = {
@@ -36,7 +36,7 @@ function records(request) {
 export function showGaps(document, table, nowMs) {
   const rank = (gap) => ORDER.indexOf(gap.stage);
   const ordered = [...document.gaps].sort((a, b) => rank(a) - rank(b) || (a.opened_at < b.opened_at ? 1 : -1));
-  fill(table, ordered.map((gap) => {
+  const lines = ordered.map((gap) => {
     const [mark, tone] = STAGES[gap.stage] || ["?", "calm"];
     const symbols = gap.symbols.length === 1 && gap.symbols[0] === "*" ? "" : " · " + gap.symbols.join(" ");
     return {
@@ -45,14 +45,19 @@ export function showGaps(document, table, nowMs) {
       cells: [
         [piece(gap.stream), piece(`${gap.source} · ${gap.kind}${symbols}`, "sub")],
         state(mark, gap.stage.replace("_", " "), tone),
-        `${utcOf(gap.ts_event_from, nowMs)} – ${utcOf(gap.ts_event_until, nowMs)}`,
+        [
+          piece(`${utcOf(gap.ts_event_from, nowMs)} – ${utcOf(gap.ts_event_until, nowMs)}`),
+          piece(known(gap.missing_s) ? `${duration(gap.missing_s)} missing` : "", "sub"),
+        ],
         gap.reason || DASH,
         progress(gap.request),
         records(gap.request),
         dollars(gap.request ? gap.request.cost_usd : null),
       ],
     };
-  }));
+  });
+  if (document.left_out) lines.push({ key: "", cells: [`${count(document.left_out)} more`, ...Array(6).fill("")] });
+  fill(table, lines);
   return ordered;
 }
 

@@ -53,8 +53,6 @@ const takes = {
   },
   feeds(document) {
     const rows = feeds.showFeeds(document, at("feeds-table"));
-    if (document.fresh) isStopped.delete("feeds");
-    else isStopped.add("feeds");
     show(at("sum-feeds"), feeds.summary(rows));
   },
   lag(document) {
@@ -101,6 +99,8 @@ function announce(open) {
 function take(type, document) {
   takes[type](document);
   if (document.at && type !== "beat") asOfMs.set(type, milliseconds(document.at));
+  if (document.fresh === false) isStopped.add(type);
+  else isStopped.delete(type);
   if (type !== "beat") label();
 }
 

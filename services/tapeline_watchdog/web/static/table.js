@@ -70,4 +70,5 @@ export function fill(table, lines, head = 0) {
     before = row;
   }
   for (const row of known.values()) row.remove();
+  table.classList.toggle("empty", before === null);
 }
