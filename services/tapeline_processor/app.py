@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
@@ -226,8 +225,7 @@ async def run(settings: ProcessorSettings, *, servers: str, topics: Mapping[str,
 def sessions() -> Sessions:
     """Return the trading sessions that the states go by."""
     calendar = cme_globex_equity()
-    days = np.char.replace(calendar.days.astype(str), "-", "").astype(np.int32)
-    return Sessions(opens=calendar.opens, closes=calendar.closes, days=days, dataset="GLBX.MDP3")
+    return Sessions.of_days(calendar.opens, calendar.closes, calendar.days, "GLBX.MDP3")
 
 
 @contextlib.contextmanager

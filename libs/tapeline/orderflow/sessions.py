@@ -45,6 +45,12 @@ class Sessions:
             days=np.array([0], dtype=np.int32),
         )
 
+    @staticmethod
+    def of_days(opens: Int64s, closes: Int64s, days: npt.NDArray[np.datetime64], dataset: str) -> Sessions:
+        """Return the sessions of a dataset as a calendar has them: bounds in ns, and the trading day of each."""
+        numbers = np.char.replace(days.astype("datetime64[D]").astype(str), "-", "").astype(np.int32)
+        return Sessions(opens, closes, numbers, dataset)
+
     def of(self, dataset: str) -> Sessions:
         """Return the sessions of a dataset."""
         return self if self.dataset in ("", dataset) else Sessions.always()

@@ -1,0 +1,102 @@
+"""What the processor has computed of a tape with a gap is mended on a real broker, from its own checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.processor.tape import CHECKPOINTS, ROWS, Tape
+from tests.integration.processor.worker import Worker
+from tests.unit.orderflow import holes
+from tests.unit.orderflow.builders import T0, S, clock_frame, replay_dbn, slice_frame
+from tests.unit.orderflow.holes import Hole, after_events, differing, joined, newest_rows, tape_with, undisturbed
+
+from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
+from tapeline.model.codec import encode
+from tapeline_backfill.recompute import Recomputed, Recomputer
+from tapeline_backfill.recompute_reading import TapeReader
+from tapeline_processor.app import sessions
+from tapeline_processor.kernels import load
+
+BACKFILLS = "md.ticks-backfill.saved.v1"
+END = clock_frame({"mbo": T0 + 23 * 3_600 * S + 61 * S})
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def tape(bootstrap_servers: str, namespace: str) -> Tape:
+    tape = Tape(bootstrap_servers, 1)
+    tape.create({BACKFILLS: 1, EVENTS_TOPIC: 1})
+    return tape
+
+
+@pytest.fixture
+def start(bootstrap_servers: str, namespace: str, tmp_path: Path) -> Iterator[Callable[[], Worker]]:
+    load(sessions())
+    workers: list[Worker] = []
+
+    def begin() -> Worker:
+        settings = {"checkpoint_interval_s": 0.2, "checkpoint_part_bytes": 4_096}
+        workers.append(Worker(tmp_path / "worker.log", bootstrap_servers, **settings))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.kill()
+
+
+def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
+    tape: Tape, start: Callable[[], Worker], real_data: Path, bootstrap_servers: str
+) -> None:
+    path = real_data / "databento" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
+    ticks = slice_frame(joined(replay_dbn(path)), 0, 40_000)
+    hole = Hole(after_events(ticks, 20_000), after_events(ticks, 25_000))
+    told = tape_with(ticks, [hole], sessions(), frame_ticks=2_000, end=END)
+    expected = undisturbed(ticks, sessions(), END)
+
+    start().await_ready()
+    tape.put(told.live[:8])
+    await_that(lambda: tape.ends(CHECKPOINTS)[0] > 0)
+    tape.put(told.live[8:])
+    told.process(10**9)
+    await_that(lambda: newest(tape) == newest_rows(told.rows))
+    assert differing(newest(tape), expected)
+
+    request = told.complete(hole, ticks)
+    for frame in told.backfills[request.id]:
+        tape.put_raw(encode(frame), partition=0, key=request.stream.encode(), topic=BACKFILLS)
+    completed = BackfillEvent(type="completed", request=request, at=1, published=len(holes.missed_of(ticks, hole)))
+    tape.put_raw(completed.encode(), partition=0, key=completed.key.encode(), topic=EVENTS_TOPIC)
+    tape.flush()
+    reader = TapeReader(bootstrap_servers, request, sessions())
+    begun = reader.sound_start(*reader.bounds())
+    assert begun is not None
+    assert begun.next > 0, "a checkpoint must be found"
+
+    first = asyncio.run(recompute(bootstrap_servers, request))
+    assert first.rows > 0
+    assert first.again_after is None
+    assert differing(newest(tape), expected) == []
+    again = asyncio.run(recompute(bootstrap_servers, request))
+    assert again.rows == 0
+
+
+async def recompute(servers: str, request: BackfillRequest) -> Recomputed:
+    async def at_once() -> str:
+        return ""
+
+    return await Recomputer(servers).recompute_after(request, at_once)
+
+
+def newest(tape: Tape) -> dict[holes.Key, holes.Row]:
+    return newest_rows(message.value() or b"" for message in tape.read(ROWS))
+
+
+def await_that(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.05)
