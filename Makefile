@@ -1,6 +1,6 @@
 # Everything here may be run again at any time: what is done already is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo-broker test-broker test-browser demo test check bench kafka-up kafka-down up down test-compose lock clean
+.PHONY: help setup demo-broker test-broker test-browser demo test check bench screenshots kafka-up kafka-down up down test-compose lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -66,6 +66,9 @@ check: setup ## Check format, lint, types and the direction of imports
 
 bench: setup demo-broker ## Measure, print the table, write .tapeline/bench.json
 	@$(BIN)/python tests/bench/run.py
+
+screenshots: setup test-browser ## Take the pictures of the page that the README shows
+	@$(BIN)/python tests/integration/watchdog/screenshots.py
 
 kafka-up: setup ## Start the local broker (Maven artifacts, no Docker)
 	@sh deploy/install-system-packages.sh java

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -108,19 +110,24 @@ def test_an_unknown_fault_is_a_usage_error(environment: dict[str, str]) -> None:
     assert "disconnect" in out
 
 
-def await_line(process: subprocess.Popen[str], text: str) -> None:
+def await_line(process: subprocess.Popen[str], text: str) -> str:
+    """Return what follows `text` on its line."""
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
         seen.append(line)
         if text in line:
-            return
+            return line.partition(text)[2].strip()
     pytest.fail(f"ended without {text!r}: {''.join(seen)}")
 
 
-def test_ctrl_c_ends_it_and_leaves_nothing(environment: dict[str, str]) -> None:
+def test_it_serves_a_page_and_ctrl_c_ends_it_and_leaves_nothing(environment: dict[str, str]) -> None:
     process = start(environment)
-    await_line(process, "the market is open")
+    page = await_line(process, "the page that shows it all: ")
+    with urlopen(page, timeout=30) as answer:  # noqa: S310 (an address on loopback)
+        assert b"<title>Tapeline</title>" in answer.read()
+    with urlopen(f"{page}v1/feeds", timeout=30) as answer:  # noqa: S310
+        assert "TAPELINE.SIM/NQ.FUT" in {feed["stream"] for feed in json.load(answer)["feeds"]}
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
