@@ -135,8 +135,8 @@ def ids_of(ticks: list[Ticks]) -> Hashes:
 
 
 @asynccontextmanager
-async def past(folder: Path, *, options: OptionSettings | None = None) -> AsyncIterator[Past]:
-    """Set the vendor up, some seconds after that midnight, when nothing more happens."""
+async def past(folder: Path, *, options: OptionSettings | None = None, embargo_s: int = 0) -> AsyncIterator[Past]:
+    """Set the vendor up, some seconds after that midnight, when nothing more happens; history lags by its embargo."""
     tapes = []
     for name in ("tape", "snapshots"):
         (folder / name).mkdir(parents=True)
@@ -144,7 +144,7 @@ async def past(folder: Path, *, options: OptionSettings | None = None) -> AsyncI
     tape, snapshots = tapes
     venue = Venue(tape, seed=3, start_ns=BEGIN, records_per_s=600.0, futures=("NQZ5", "NQH6"), options=options)
     MidnightBooks(venue, tape, snapshots, start_ns=BEGIN).advance(LAST)
-    holdings = Holdings({DATASET: tape}, lambda: NOW, snapshots={DATASET: snapshots}, embargo_ns=0)
+    holdings = Holdings({DATASET: tape}, lambda: NOW, snapshots={DATASET: snapshots}, embargo_ns=embargo_s * SECOND)
     context = loopback_certificates(folder / "tls", datetime.now(UTC)).server_context()
     async with (
         Gateway(tape, keys=(KEY,), books=venue, clock_ns=lambda: NOW) as gateway,

@@ -13,6 +13,7 @@ from tests.integration.databento.past import (
     DATASET,
     HOLE,
     KEY,
+    LAST,
     MIDNIGHT,
     NOW,
     PAD_S,
@@ -185,6 +186,19 @@ async def test_what_is_not_history_yet_is_waited_for(vendor: Past) -> None:
     younger = Interval(ts_event_from=NOW - 5 * SECOND, ts_event_until=NOW + 3 * SECOND)
     with pytest.raises(HistoryAway, match="not history yet"):
         await historical.count(request(window=younger), younger)
+
+
+async def test_how_far_history_lies_behind_is_learned_of_the_vendor(tmp_path: Path) -> None:
+    async with past(tmp_path / "vendor", embargo_s=(NOW - LAST) // SECOND) as vendor:
+        historical, asked_for = vendor.historical(), request(window=TO_THE_END)
+        assert historical.reach(asked_for, NOW) == TO_THE_END
+        with pytest.raises(HistoryAway) as away:
+            await historical.estimate(asked_for, TO_THE_END)
+        assert away.value.retry_after_s == PAD_S
+        there = historical.reach(asked_for, NOW)
+        assert there == Interval(ts_event_from=HOLE.ts_event_from, ts_event_until=LAST - PAD_NS)
+        assert await historical.count(asked_for, there) == len(vendor.captured("mbo", "mbo", "NQ.FUT", there))
+        assert historical.reach(asked_for, NOW + PAD_NS) == TO_THE_END
 
 
 async def test_a_replay_that_is_refused_leaves_the_request_to_history(vendor: Past) -> None:
