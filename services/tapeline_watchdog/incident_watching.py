@@ -92,19 +92,19 @@ class IncidentWatch:
 
     async def _watch(self) -> None:
         """Watch until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
-        publisher = Publisher(self._servers, _CLIENT_ID, linger_ms=0.0, stall_limit_s=_WRITE_TIMEOUT_S)
-        try:
-            with closing(Log(self._servers, _CLIENT_ID, timeout_s=_TIMEOUT_S)) as records:
-                await asyncio.to_thread(self._begin, records)
-                await self._read(records)
-                self._tell_what_is_left()
+        with closing(Log(self._servers, _CLIENT_ID, timeout_s=_TIMEOUT_S)) as records:
+            await asyncio.to_thread(self._begin, records)
+            await self._read(records)
+            self._tell_what_is_left()
+            publisher = Publisher(self._servers, _CLIENT_ID, linger_ms=0.0, stall_limit_s=_WRITE_TIMEOUT_S)
+            try:
                 while not self._stopped.is_set():
                     await self._read(records)
                     await self._note_told(publisher, records)
                     await self._observe(publisher, records)
                     await self._wait()
-        finally:
-            await publisher.close(0.0)
+            finally:
+                await publisher.close(0.0)
 
     def _begin(self, records: Log) -> None:
         topic = namespaced(TOPIC)
