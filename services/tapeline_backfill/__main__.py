@@ -12,6 +12,8 @@ from tapeline.errors import TapelineError
 from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.logs import configure_logs, get_logger
 from tapeline_backfill.app import run
+from tapeline_backfill.recompute import recompute_with
+from tapeline_backfill.recompute_sessions import SessionCorrections
 from tapeline_backfill.settings import BackfillSettings
 
 
@@ -26,11 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ).parse_args(arguments)
     try:
         configure_logs("backfill")
-        asyncio.run(run(BackfillSettings.load(), bootstrap_servers()))
+        asyncio.run(_serve(BackfillSettings.load(), bootstrap_servers()))
     except TapelineError as error:
         get_logger("backfill").error("ended", error=str(error), kind=type(error).__name__)
         return error.exit_code
     return 0
+
+
+async def _serve(settings: BackfillSettings, servers: str) -> None:
+    recompute = recompute_with(settings, servers)
+    correcting = asyncio.create_task(SessionCorrections(servers, recompute).run())
+    try:
+        await run(settings, servers, recompute=recompute)
+    finally:
+        correcting.cancel()
+        await asyncio.gather(correcting, return_exceptions=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.publisher import Publisher
+from tapeline.errors import TopicMismatch
 from tapeline.feed.calendar import cme_globex_equity
 from tapeline.model.backfill import BackfillRequest
 from tapeline.ops.logs import get_logger
@@ -22,6 +23,8 @@ from tapeline.orderflow.recomputing import Recompute
 from tapeline.orderflow.sessions import Sessions
 from tapeline.orderflow.soundness import watermark_of
 from tapeline_backfill.recompute_reading import PRESSURE_TOPIC, TapeReader
+from tapeline_backfill.settings import BackfillSettings
+from tapeline_backfill.yielding import LiveLag
 
 log = get_logger("backfill.recompute")
 
@@ -58,13 +61,17 @@ class Recomputer:
     async def recompute_after(self, request: BackfillRequest, reason_to_wait: ReasonToWait) -> Recomputed:
         """Compute the rows anew that a request has touched, after its completion, with all that is completed by then.
 
-        Raises BrokerUnavailable, DeliveryFailed, TopicMismatch, and what `reason_to_wait` raises.
+        Raises BrokerUnavailable, DeliveryFailed, and what `reason_to_wait` raises.
         """
         async with self._turns.setdefault((request.source, request.stream), asyncio.Lock()):
             await _unhurried(reason_to_wait)
-            one = await asyncio.to_thread(_Pass.begin, self._bootstrap, request)
-            if one is None:
+            try:
+                one = await asyncio.to_thread(_Pass.begin, self._bootstrap, request)
                 reason = "no state from before the gap is kept, and neither is the log from its beginning"
+            except TopicMismatch as error:
+                # Where no processor was ever set up there is nothing to compute anew.
+                one, reason = None, str(error)
+            if one is None:
                 log.warning("not recomputed", request=request.id, stream=request.stream, reason=reason)
                 return Recomputed(0, reason=reason)
             publisher = Publisher(self._bootstrap, "tapeline-recompute")
@@ -149,3 +156,17 @@ def _steps(recompute: Recompute, reader: TapeReader, begin: int, end: int) -> It
                 return
         yield messages
     yield list(recompute.finish())
+
+
+def recompute_with(settings: BackfillSettings, bootstrap: str) -> Callable[[BackfillRequest], Awaitable[int]]:
+    """Return what computes anew what a request touches, while the processor keeps up; it says how many rows it has."""
+    recomputer = Recomputer(bootstrap)
+
+    async def recompute(request: BackfillRequest) -> int:
+        lag = LiveLag(bootstrap, request.source, settings)
+        try:
+            return (await recomputer.recompute_after(request, lag.reason_to_wait)).rows
+        finally:
+            await lag.close()
+
+    return recompute
