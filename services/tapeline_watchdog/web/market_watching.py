@@ -28,6 +28,7 @@ _CLIENT_ID: Final = "tapeline-watchdog-page"
 _FETCH_WAIT_S: Final = 0.25
 _CHECK_EVERY_S: Final = 5.0
 _RETRY_S: Final = 2.0
+_MOST_KEYS: Final = 1_000
 _CHART_NS: Final = CHART_WINDOW_MS * CHART_WINDOWS * 1_000_000
 
 Row = tuple[str, Document]
@@ -130,6 +131,8 @@ class MarketWatch:
 
     def _is_old(self, key: str, start_ns: int) -> bool:
         """Return whether a row is of a time that is not shown any more: revisions may be of any."""
+        if len(self._newest_ns) >= _MOST_KEYS and key not in self._newest_ns:
+            self._newest_ns.clear()
         newest_ns = self._newest_ns[key] = max(start_ns, self._newest_ns.get(key, start_ns))
         return start_ns < newest_ns - (_CHART_NS if key.startswith("pressure") else 0)
 

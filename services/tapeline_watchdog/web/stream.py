@@ -47,8 +47,8 @@ class Stream:
         headers = {**HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         with self._audience.client():
-            await response.prepare(request)
             try:
+                await response.prepare(request)
                 await self._send(response)
             except TimeoutError:
                 SLOW_PAGE_CLIENTS.inc()

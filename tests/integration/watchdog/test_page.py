@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -171,6 +172,10 @@ async def test_the_market_is_shown_to_the_last_decimal(browser: Browser, scripte
         await page.locator("#chain-choice").select_option(index=2)
         await expect(page.locator("#chain-facts")).to_contain_text("forward 25,040.00")
         assert len(await texts(page, "#flow-table tbody tr")) == 3
+        moment = datetime.fromtimestamp(at_ns // S, UTC)
+        there = moment.astimezone(ZoneInfo("America/Chicago"))
+        said = f"newest window until {moment:%H:%M:%S} UTC, {there:%H:%M:%S} Chicago"
+        assert (await page.locator("#pressure .as-of").inner_text()).startswith(said)
 
 
 async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, scripted: ScriptedPage) -> None:
@@ -187,6 +192,7 @@ async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, s
         assert await page.locator("#feeds-table tbody tr").first.get_attribute("data-key") != first
         assert HOSTILE in await page.locator("#feeds-table tbody tr").first.inner_text()
         assert await page.locator("#feeds-table img").count() == 0
+        assert await page.title() == "(1) Tapeline"
         await expect(page.locator("#news")).to_have_text("Incidents: 1 open: NQ is cut off")
         await expect(page.locator("article[data-symbol=NQH7]")).to_be_visible()
         assert await page.evaluate("document.activeElement.id") == "chain-choice"
@@ -314,7 +320,7 @@ async def test_everything_is_reached_by_keyboard(browser: Browser, scripted: Scr
 
 async def test_it_is_there_within_a_second(browser: Browser, scripted: ScriptedPage) -> None:
     took_ms = []
-    for _ in range(5):
+    for _ in range(3):
         context = await browser.new_context()
         page = await context.new_page()
         await page.add_init_script(NOTE_WHEN_IT_IS_THERE)

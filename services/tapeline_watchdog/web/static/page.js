@@ -94,6 +94,7 @@ function announce(open) {
   const summary = open.length ? `${open.length} open: ${open.map((each) => each.summary).join("; ")}` : "no open incident";
   if (told && told !== summary) at("news").textContent = `Incidents: ${summary}`;
   told = summary;
+  document.title = open.length ? `(${open.length}) Tapeline` : "Tapeline";
 }
 
 function take(type, document) {
@@ -127,7 +128,8 @@ function label() {
     const age = (nowMs() - atMs) / 1000;
     const isOld = link !== "live" || age > OLD_S[part] || isStopped.has(part);
     section.classList.toggle("stale", hasRows && isOld);
-    const words = `${AT_MARKET[part] || "as of"} ${utc(atMs || 0, nowMs())} UTC`;
+    const there = part in AT_MARKET ? `, ${exchange(atMs || 0)} Chicago` : "";
+    const words = `${AT_MARKET[part] || "as of"} ${utc(atMs || 0, nowMs())} UTC${there}`;
     const mark = link !== "live" ? " · not live" : isStopped.has(part) ? " · Kafka does not answer" : ` · ${duration(age)} old`;
     show(section.querySelector("[data-as-of]"), hasRows ? [piece(words), ...(isOld ? [piece(mark, "warn")] : [])] : "");
   }
