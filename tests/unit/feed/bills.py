@@ -29,7 +29,7 @@ CHOICES: Final = Choices(
     cheaper_sources={f"databento/{STATISTICS}": "barchart"},
     plans=(
         OfferedPlan("databento", "Standard", 179 * USD, frozenset({"*"})),
-        OfferedPlan("barchart", "Quotes", 3 * USD, frozenset({"quotes"})),
+        OfferedPlan("barchart", "Chains", 3 * USD, frozenset({"option-chain"})),
         OfferedPlan("barchart", "Basic", 8 * USD, frozenset({"option-chain", "statistics"})),
     ),
 )

@@ -92,6 +92,17 @@ def test_what_was_bought_twice_is_told_where_all_of_it_was_there() -> None:
     of_another = bought(f"{DAYS[9]}T05:00", "2026-11-01T05:00", "2026-11-01T07:00", 500_000, kind="trade")
     savings = find(usages, NOTHING, [of_another, in_part, of_both, second, first])
     assert list(saved(savings).values()) == [300_000]
+    # Both sides are there, what is between them is not.
+    apart = bought(f"{DAYS[9]}T02:00", "2026-11-01T07:00", "2026-11-01T12:00", USD)
+    across = bought(f"{DAYS[9]}T03:00", "2026-11-01T05:00", "2026-11-01T08:00", 300_000)
+    assert find(usages, NOTHING, [first, apart, across]).advice == ()
+
+
+def test_what_the_replay_had_is_not_saved_again_by_a_cache() -> None:
+    usages = [metered(DAYS[4], MBO, 10 * USD, USD)]
+    whole = bought(f"{DAYS[4]}T12:00", f"{DAYS[4]}T06:00", f"{DAYS[4]}T10:00", USD)
+    part = bought(f"{DAYS[4]}T13:00", f"{DAYS[4]}T07:00", f"{DAYS[4]}T09:00", USD)
+    assert list(saved(find(usages, REPLAY, [whole, part])).values()) == [2 * USD]
 
 
 def test_no_advice_saves_more_than_the_ledger_has() -> None:
@@ -118,8 +129,8 @@ def test_hours_only_costs_what_the_open_hours_cost() -> None:
     week = quotes({f"{MONTH}-06": 230_000, f"{MONTH}-07": 240_000})
     assert list(saved(find(week, streamed)).values()) == [240_000 + 2 * 10_000]
     # A day never costs less than nothing.
-    week = quotes({f"{MONTH}-06": 15_000, f"{MONTH}-07": 240_000})
-    assert list(saved(find(week, streamed)).values()) == [240_000 + 15_000]
+    week = quotes({f"{MONTH}-05": 240_000, f"{MONTH}-06": 15_000, f"{MONTH}-07": 240_000})
+    assert list(saved(find(week, streamed)).values()) == [10_000 + 15_000 + 240_000]
     # Of two closed days one had nothing: the hours of the other days count for half.
     week = quotes({f"{MONTH}-06": 230_000, f"{MONTH}-07": 240_000, f"{MONTH}-14": 0})
     assert list(saved(find(week, streamed)).values()) == [240_000 + 2 * 5_000]
@@ -160,9 +171,9 @@ def test_a_smaller_schema_is_judged_by_bytes_and_prices_of_the_ledger() -> None:
         " the metered price of trades",
     ]
     both = {MBO: SchemaUse(1000, 1, 1), TRADES: SchemaUse(100, 1, 1)}
-    usages += [row("databento", "flat", DAYS[4], schemas=both), metered(DAYS[5], TRADES, 0, 8 * USD)]
-    # 3 GiB of mbo are 0.3 GiB of trades, at 8 dollars.
-    assert saved(find(usages, choices)) == {"databento/GLBX.MDP3/mbo: fetch trades instead": 600_000}
+    usages += [row("databento", "flat", DAYS[4], schemas=both), metered(DAYS[5], TRADES, 0, 8 * USD + 1)]
+    # 3 GiB of mbo are 0.3 GiB of trades: 2,400,000.3 micro-dollars, rounded up as a vendor would.
+    assert saved(find(usages, choices)) == {"databento/GLBX.MDP3/mbo: fetch trades instead": 599_999}
     usages[-1] = metered(DAYS[5], TRADES, 0, 10 * USD)
     assert find(usages, choices).advice == ()
 
