@@ -109,5 +109,9 @@ def is_again(event: BackfillEvent, known: Known) -> bool:
 
 
 def is_to_be_recomputed(event: BackfillEvent) -> bool:
-    """Return whether rows have not been computed anew yet with what is filled."""
-    return event.type in FILLED and event.published > 0 and event.revised_rows is None
+    """Return whether rows have not been computed anew yet with what is filled.
+
+    A gap in which nothing was missed has left books and sums in doubt all the same.
+    """
+    is_touched = event.published > 0 or event.request.gap_id is not None
+    return event.type in FILLED and is_touched and event.revised_rows is None

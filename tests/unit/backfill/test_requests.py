@@ -92,6 +92,8 @@ def test_what_is_filled_is_due_until_it_is_recomputed_where_that_is_done() -> No
     assert due(after("proven", recomputes=True, counted=5, published=5))
     assert due(after("completed", recomputes=True, published=5, next_attempt_at=DAY_NS))
     assert not due(after("proven", recomputes=True, counted=5, skipped=5))
+    of_a_gap = a_request().model_copy(update={"gap_id": "g1"})
+    assert due(after("proven", recomputes=True, counted=5, skipped=5, request=of_a_gap))
     assert not due(after("recomputed", recomputes=True, counted=5, published=5, revised_rows=0))
     assert not due(after("proven", counted=5, published=5))
 
