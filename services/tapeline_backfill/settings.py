@@ -66,7 +66,7 @@ class BackfillSettings(ServiceSettings):
     proof_interval_s: float = Field(3_600.0, gt=0.0, le=86_400.0)
     """Wait before a vendor that has no count of a window yet is asked again."""
 
-    proof_limit_days: float = Field(7.0, ge=0.0, le=365.0)
+    proof_limit_days: float = Field(7.0, ge=0.0, le=3_650.0)
     """For so long after the end of a window its count is asked for."""
 
     health_port: int = Field(8111, ge=0, le=65_535)

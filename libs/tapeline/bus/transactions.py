@@ -23,7 +23,8 @@ _POLL_S: Final = 0.05
 
 _log = logging.getLogger("tapeline.bus.transactions")
 # librdkafka says it at every attempt, and of a fenced producer several times; the errors that are raised say it once.
-_log.addFilter(lambda record: not record.getMessage().startswith(("FAIL ", "GETPID ", "TXNERR ", "FATAL ")))
+_RAISED: Final = ("FAIL ", "GETPID ", "TXNERR ", "FATAL ", "ADDPARTS ")
+_log.addFilter(lambda record: not record.getMessage().startswith(_RAISED))
 
 
 class Outgoing(NamedTuple):
@@ -49,6 +50,7 @@ class TransactionalPublisher:
         self._timeout_s = timeout_s
         self._last_error = "no answer from the broker"
         self._fault: KafkaError | None = None
+        self._is_fenced = False
         config: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": "tapeline-transactions",
@@ -99,6 +101,8 @@ class TransactionalPublisher:
         Raises Fenced where another publisher of this id has been opened, or the broker has given this one up;
         DeliveryFailed where it is not known, or known not, that Kafka has them; BadData where one is too large.
         """
+        if self._is_fenced:
+            raise self._fenced()
         deadline_s = time.monotonic() + self._timeout_s
         self._fault = None
         try:
@@ -142,18 +146,18 @@ class TransactionalPublisher:
     def _failed(self, fault: KafkaError, messages: int) -> Fenced | DeliveryFailed | BadData:
         if fault.code() in _FENCED:
             return self._fenced()
-        if fault.txn_requires_abort():
-            try:
-                self._producer.abort_transaction(self._timeout_s)
-            except KafkaException as error:
-                if error.args[0].code() in _FENCED:
-                    return self._fenced()
+        try:
+            self._producer.abort_transaction(self._timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() in _FENCED:
+                return self._fenced()
         if fault.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return BadData("value", "must have at most as many bytes as the topic takes")
         reason = (self._fault or fault).str()
         return DeliveryFailed(f"Kafka did not commit {messages} messages of {self._id}: {reason}", messages)
 
     def _fenced(self) -> Fenced:
+        self._is_fenced = True
         return Fenced(f"{self._id}: taken over by another, or given up by the broker after {self._timeout_s:g} s")
 
     def _on_delivery(self, error: KafkaError | None, _: object) -> None:

@@ -45,7 +45,7 @@ QUICK: dict[str, Any] = {
     "poll_s": 0.05,
     "retry_first_s": 0.05,
     "proof_interval_s": 0.1,
-    "proof_limit_days": 365 * 1.0,
+    "proof_limit_days": 3_650.0,
     "health_port": 0,
 }
 
