@@ -46,6 +46,8 @@ TARGETS: Final[Mapping[str, Target]] = {
     "tick_to_row_p99_ms": Target("≤", 20, "ms"),
     "rss_mb": Target("≤", 250, "MB"),
     "rss_growth_mb": Target("≤", 10, "MB"),
+    "watchdog_cpu_percent": Target("≤", 5, "%"),
+    "watchdog_rss_mb": Target("≤", 150, "MB"),
 }
 
 

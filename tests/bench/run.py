@@ -30,6 +30,7 @@ import latency
 import outage
 import per_message
 import ticks_file
+import watchdog_cost
 from broker import Broker, any_broker
 from figures import TARGETS, Figure, middle, show, write
 from processes import FOLDER
@@ -42,6 +43,7 @@ _KEPT_SETTINGS = ("TAPELINE_REAL_DATA", "TAPELINE_STATE_DIR")
 _QUIXSTREAMS = {"against_quixstreams": "every metric", "against_quixstreams_simple": "simpler metrics"}
 _RATES = {"end_to_end_ticks_per_s", "against_faust_per_message", "share_of_raw_limit", *_QUIXSTREAMS}
 _MEMORY = {"rss_mb", "rss_growth_mb"}
+_WATCHDOG = {"watchdog_cpu_percent", "watchdog_rss_mb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Size:
     assembled_s: int
     live_records: int
     outages_s: tuple[float, ...]
+    watched_s: float
     warms_broker: bool
 
 
@@ -68,6 +71,7 @@ FULL = Size(
     assembled_s=20,
     live_records=10_000_000,
     outages_s=(1.0, 1.0, 1.0, 30.0),
+    watched_s=60.0,
     warms_broker=True,
 )
 QUICK = Size(
@@ -79,6 +83,7 @@ QUICK = Size(
     assembled_s=3,
     live_records=1_000_000,
     outages_s=(1.0,),
+    watched_s=30.0,
     warms_broker=False,
 )
 
@@ -98,6 +103,7 @@ class Measured:
     latency: list[latency.Latency] = field(default_factory=list)
     databento: list[databento_live.LiveFeed] = field(default_factory=list)
     outages: list[outage.Outage] = field(default_factory=list)
+    watchdog: list[watchdog_cost.WatchdogCost] = field(default_factory=list)
 
 
 async def measure(
@@ -159,6 +165,10 @@ async def measure(
             measured.outages += seen_outages
             told = ", ".join(f"{each.first_tick_ms:.0f} ms after {each.seconds:g} s" for each in seen_outages)
             say(run, runs, f"first live tick after outages: {told}")
+        if names & _WATCHDOG:
+            measured.watchdog.append(await watchdog_cost.measure(broker, size.watched_s))
+            cost = measured.watchdog[-1]
+            say(run, runs, f"watchdog: {cost.cpu_percent:.1f} % of a core, {cost.rss_mb:.0f} MB")
     return measured
 
 
@@ -231,6 +241,13 @@ def figures(measured: Measured, file: ticks_file.TicksFile, size: Size, names: A
             services = {service: middle([value[service] for value in values], 1) for service in values[0]}
             worst = max(services.values())
             add(name, worst, 1, ", ".join(f"{service} {mb:g}" for service, mb in services.items()))
+    if measured.watchdog:
+        says = (
+            f"{watchdog_cost.GROUPS} groups of {watchdog_cost.PARTITIONS} partitions, {watchdog_cost.STREAMS} streams"
+            f" that beat each second, {size.watched_s:g} s, default settings"
+        )
+        add("watchdog_cpu_percent", median(cost.cpu_percent for cost in measured.watchdog), 1, f"of a core; {says}")
+        add("watchdog_rss_mb", median(cost.rss_mb for cost in measured.watchdog), 1, says)
     return made
 
 
