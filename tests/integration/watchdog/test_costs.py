@@ -24,6 +24,7 @@ from tapeline.feed.costs import cost_report, moment_of
 from tapeline.feed.prices import dollars
 from tapeline.feed.savings import find_savings
 from tapeline.model.backfill import EVENTS_TOPIC
+from tapeline.model.incidents import TOPIC as INCIDENTS_TOPIC
 from tapeline.model.usage import TOPIC, Usage, day_of, encode_usage
 
 MONTH = "2025-11"  # over, whenever the test runs
@@ -61,6 +62,7 @@ def test_the_bill_is_told_by_the_command_and_by_the_watchdog(
     assert "there is no topic" in missing.stderr
 
     topic, events, producer = cluster.topic(TOPIC), cluster.topic(EVENTS_TOPIC), cluster.producer()
+    cluster.topic(INCIDENTS_TOPIC)
 
     def put(usage: Usage) -> None:
         producer.produce(topic, encode_usage(usage), usage.key)
@@ -104,4 +106,9 @@ def test_the_bill_is_told_by_the_command_and_by_the_watchdog(
         assert {"all"} <= {warning["scope"] for warning in found["warnings"]}
         gauge = 'tapeline_cost_month_usd{line="metered",notional="false",source="other"} 300.0'
         until(lambda: watchdog.get("/metrics")[1].decode(), lambda text: gauge in text)
+        incidents = until(lambda: watchdog.json("/v1/incidents").get("incidents"), bool)
+        assert [(each["type"], each["subject"], each["state"]) for each in incidents] == [
+            ("budget", "budget/all", "open")
+        ]
+        assert "100 % of the budget of the month ($200.00) are spent: $300.00" in incidents[0]["summary"]
         watchdog.terminate()
