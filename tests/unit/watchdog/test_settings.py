@@ -39,3 +39,16 @@ def test_defaults_and_lists() -> None:
 def test_a_wrong_one_is_named(name: str, value: str, rule: str) -> None:
     with pytest.raises(Misconfigured, match=rf"TAPELINE_WATCHDOG_{name.upper()} .*{rule}"):
         load(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["webhook_urls", "slack_webhook_urls"])
+def test_webhooks_are_secrets_that_may_come_from_a_file(name: str, tmp_path: Path) -> None:
+    urls = tmp_path / "urls"
+    urls.write_text("https://hooks.example/T000/one\nhttps://hooks.example/T000/two\n")
+    settings = load(**{f"{name}_file": str(urls)})
+    assert [webhook.url.get_secret_value()[-3:] for webhook in settings.webhooks()] == ["one", "two"]
+    assert [webhook.form for webhook in settings.webhooks()] == ["slack" if "slack" in name else "json"] * 2
+    assert "T000" not in f"{settings!r}{settings.webhooks()!r}{settings.model_dump_json()}"
+    with pytest.raises(Misconfigured, match="number 2 is none") as told:
+        load(**{name: "https://hooks.example/T000/one, hooks.example/T000/two"})
+    assert "T000" not in str(told.value)
