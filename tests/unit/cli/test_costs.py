@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,11 +14,14 @@ from tests.unit.feed.bills import BUDGETS, CHOICES, END_NS, the_month
 
 from tapeline.errors import Misconfigured
 from tapeline.feed.budget import Budgets
+from tapeline.feed.cost_settings import CostSettings
 from tapeline.feed.costs import cost_report
+from tapeline.feed.prices import usd_text
 from tapeline.feed.savings import Savings, find_savings
 from tapeline_cli.costs import advice_lines, cost_table, costs, summary_lines
 
 USAGES, EVENTS = the_month()
+EXAMPLE = (Path(__file__).parents[3] / "docs" / "costs.md").read_text(encoding="utf-8")
 REPORT = cost_report(USAGES, BUDGETS, END_NS)
 
 
@@ -60,6 +65,23 @@ def test_advice_adds_up_and_says_what_is_missing() -> None:
         "no advice that saves anything",
         "not known: x: y",
     ]
+
+
+def test_the_example_of_the_documentation_is_what_is_printed() -> None:
+    settings = dict(re.findall(r"^(TAPELINE_COSTS_\w+)='?([^'\n]+)'?$", EXAMPLE, re.MULTILINE))
+    loaded = CostSettings.load(settings, dotenv=Path("/nowhere/.env"))
+    assert (loaded.budgets(), loaded.choices()) == (BUDGETS, CHOICES)
+    savings = find_savings(USAGES, EVENTS, CHOICES, END_NS)
+    console = Console(width=120, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(cost_table(REPORT))
+    printed = [line.rstrip() for line in captured.get().splitlines()]
+    printed += [*summary_lines(REPORT), *advice_lines(REPORT, savings)]
+    assert "\n".join(printed) in EXAMPLE
+    left = REPORT.projected
+    for advice in savings.advice:
+        left -= advice.saves_micro_usd
+        assert f"| {advice.what} | {usd_text(advice.saves_micro_usd)} | {usd_text(left)} |" in EXAMPLE
 
 
 @pytest.mark.parametrize(
