@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import unquote
@@ -139,6 +140,9 @@ class BrowserAuthentication:
             await asyncio.to_thread(self._kept.save, state)
             return credentials
         failure.captures = await self._capture(context, page, traffic, failure)
+        if page is not None:
+            with suppress(Error):
+                await _leave(page)
         log.warning("the browser was not let in", error=type(failure).__name__, captures=failure.captures)
         raise failure from None
 
@@ -159,7 +163,7 @@ class BrowserAuthentication:
         await self._prove(traffic)
         csrf_token = await self._csrf_token(page)
         html, user_agent = await page.content(), await page.evaluate("navigator.userAgent")
-        await page.close()  # what it still asks would change the cookies
+        await _leave(page)  # what it still asks would change the cookies
         cookies = {each["name"]: each["value"] for each in await page.context.cookies(page_url)}
         headers = {"user-agent": str(user_agent)}
         if XSRF_COOKIE in cookies:
@@ -244,3 +248,9 @@ class BrowserAuthentication:
         """Return what an error of Playwright says, without the log of its steps, which repeats what was typed."""
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return self._typed.text(lines[0])
+
+
+async def _leave(page: Page) -> None:
+    """Close a page. What of its requests is held back would go out while it closes, so they end with the page first."""
+    await page.goto("about:blank", timeout=CLOSE_TIMEOUT_S * 1e3)
+    await page.close()
