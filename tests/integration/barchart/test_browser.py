@@ -214,9 +214,9 @@ async def test_a_site_that_hangs_is_given_up(entry: Begin, site: BarchartSite, o
 
 async def test_a_turn_that_is_waited_for_does_not_count_as_slow(entry: Begin, site: BarchartSite) -> None:
     async def take_call() -> None:
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.0)
 
-    assert (await entry(take_call=take_call, browser_timeout_s=1.5).begin(site.url + PAGE_PATH)).cookies
+    assert (await entry(take_call=take_call, browser_timeout_s=3.5).begin(site.url + PAGE_PATH)).cookies
 
 
 @pytest.mark.parametrize("spared", [0, 1])
