@@ -92,10 +92,8 @@ class Requests:
         grace_s = 0.0 if is_own else self._takeover_s
         if now_s < known.heard_s + grace_s:
             return False
-        if is_again(event, known):
-            return True
         if event.type in GIVEN_UP:
-            return False
+            return not known.is_cancelled and is_again(event, known.request)
         if event.type in FILLED and self._recomputes and is_to_be_recomputed(event):
             return True
         if event.type in FILLED and (event.counted is not None or event.next_attempt_at is None):
@@ -103,9 +101,21 @@ class Requests:
         return known.is_cancelled or now_ns >= (event.next_attempt_at or 0) + round(grace_s * 1e9)
 
 
-def is_again(event: BackfillEvent, known: Known) -> bool:
+def is_again(event: BackfillEvent, request: BackfillRequest) -> bool:
     """Return whether a request that was given up has been made again since."""
-    return event.type in GIVEN_UP and not known.is_cancelled and known.request.requested_at > event.at
+    return event.type in GIVEN_UP and request.requested_at > event.at
+
+
+def is_done(event: BackfillEvent, request: BackfillRequest, *, recomputes: bool) -> bool:
+    """Return whether nothing is left to be done for a request, now or later."""
+    if event.type in FILLED:
+        return event.counted is not None and not (recomputes and is_to_be_recomputed(event))
+    return event.type in GIVEN_UP and not is_again(event, request)
+
+
+def is_waiting(event: BackfillEvent, now_ns: int) -> bool:
+    """Return whether a request has failed and its next attempt is still to come."""
+    return event.type == "failed" and event.next_attempt_at is not None and event.next_attempt_at > now_ns
 
 
 def is_to_be_recomputed(event: BackfillEvent) -> bool:

@@ -22,7 +22,7 @@ from tapeline_backfill.errors import Unequal
 from tapeline_backfill.filling import Filling
 from tapeline_backfill.journal import Halt, Halted, Journal
 from tapeline_backfill.proving import prove, verify
-from tapeline_backfill.requests import FILLED, GIVEN_UP, is_to_be_recomputed
+from tapeline_backfill.requests import FILLED, GIVEN_UP, is_done, is_to_be_recomputed, is_waiting
 from tapeline_backfill.retries import next_attempt_ns
 from tapeline_backfill.settings import BackfillSettings
 from tapeline_backfill.tape import Tape
@@ -31,7 +31,7 @@ from tapeline_backfill.yielding import LiveLag
 log = get_logger("backfill")
 
 Outcome = Literal["told", "fenced", "away"]
-"""How work on a request ended: as its last event says; another worker has it; Kafka is away."""
+"""How work on a request ended: as its last event says; another worker has it; to be tried again, as Kafka is away."""
 
 Recompute = Callable[[BackfillRequest], Awaitable[int]]
 """Computes anew what a filled request touches; returns how many rows it has revised."""
@@ -89,7 +89,7 @@ class Work:
             try:
                 await asyncio.to_thread(publisher.open)
                 last = await asyncio.to_thread(self._tape.last_event, request.id, self._since, self._known)
-                await self._turn(
+                return await self._turn(
                     Journal(
                         publisher,
                         last or BackfillEvent(type="requested", request=request, at=0),
@@ -106,17 +106,23 @@ class Work:
             except (BrokerUnavailable, DeliveryFailed) as error:
                 log.warning("Kafka is away", request=request.id, reason=str(error))
                 return "away"
-        return "told"
 
-    async def _turn(self, journal: Journal, *, is_new: bool) -> None:
+    async def _turn(self, journal: Journal, *, is_new: bool) -> Outcome:
         try:
+            # Another worker, or this one a moment ago, may have done it since it was found to be due.
+            if not is_new and is_done(journal.event, self._request, recomputes=self._recompute is not None):
+                return "told"
             journal.check()
+            if not is_new and is_waiting(journal.event, self._now_ns()):
+                return "told"
             if is_new or journal.event.type in GIVEN_UP:
-                await journal.tell("requested", request=self._request, attempt=0)
+                is_read = not is_new and not Cursor.of(journal.event).remaining(self._request.window)
+                changes = _anew(journal.event) if is_read else {}
+                await journal.tell("requested", request=self._request, attempt=0, counted=None, **changes)
             ways = self._ways()
             if journal.event.type not in FILLED:
                 await self._fill(journal, ways)
-            await self._finish(journal, ways)
+            return await self._finish(journal, ways)
         except Halted as halted:
             await self._halted(journal, halted.halt)
         except (BrokerUnavailable, DeliveryFailed):
@@ -128,6 +134,7 @@ class Work:
                 await journal.tell("failed", then="dead_lettered", failure="permanent", reason=str(error))
             else:
                 await journal.tell("rejected", failure="permanent", reason=str(error))
+        return "told"
 
     async def _fill(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
         lag = LiveLag(self._bootstrap, self._request.source, self._settings)
@@ -139,24 +146,34 @@ class Work:
         finally:
             await lag.close()
 
-    async def _finish(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
+    async def _finish(self, journal: Journal, ways: Sequence[BackEnd]) -> Outcome:
         if journal.event.type not in FILLED:
             await verify(journal, self._tape)
             await journal.tell("completed", next_attempt_at=self._now_ns())
-        if journal.event.counted is None:
+        next_at = journal.event.next_attempt_at
+        if journal.event.counted is None and next_at is not None and next_at <= self._now_ns():
             await prove(journal, ways, self._settings, self._now_ns)
-        if self._recompute is not None and is_to_be_recomputed(journal.event):
-            # The proof may still be to come.
-            next_at = journal.event.next_attempt_at
+        if self._recompute is None or not is_to_be_recomputed(journal.event):
+            return "told"
+        # The proof may still be to come.
+        next_at = journal.event.next_attempt_at
+        try:
             revised = await journal.alive(self._recompute(journal.event.request))
+        except Retryable as error:
+            log.warning("not recomputed yet", request=self._request.id, reason=str(error))
+            return "away"
+        except (Misconfigured, BadData) as error:
+            await journal.tell("recomputed", revised_rows=0, next_attempt_at=next_at, reason=str(error))
+        else:
             await journal.tell("recomputed", revised_rows=revised, next_attempt_at=next_at)
+        return "told"
 
     async def _failed(self, journal: Journal, error: Retryable) -> None:
         event = journal.event
         at_ns = next_attempt_ns(error, max(1, event.attempt), self._settings, self._now_ns(), self._random)
         changes: dict[str, Any] = {}
-        if isinstance(error, Unequal):
-            changes = {"cursor": Cursor.of(event).anew().encode(), "read": 0, "skipped": 0}
+        if isinstance(error, Unequal) and at_ns is not None:
+            changes = _anew(event)
         await journal.tell(
             "failed",
             then="dead_lettered" if at_ns is None else None,
@@ -173,3 +190,8 @@ class Work:
             # Nobody's: whoever comes next goes on with it at once.
             kept = {name: getattr(journal.event, name) for name in ("failure", "next_attempt_at")}
             await journal.tell(journal.event.type, worker="", reason="the worker stopped", **kept)
+
+
+def _anew(event: BackfillEvent) -> dict[str, Any]:
+    """Return what an event says once all of the window is to be read again."""
+    return {"cursor": Cursor.of(event).anew().encode(), "read": 0, "skipped": 0}

@@ -178,10 +178,15 @@ async def test_tells_a_count_that_is_another_than_what_was_read(rig: Rig) -> Non
     rig.ask(request := a_request(window_of(ticks)))
     async with rig.service(vendor):
         dead = await rig.until(request, lambda event: event.type == "dead_lettered")
-    assert dead.reason == "the vendor counts 403 records in the window, and 400 were read"
-    # Read once more, and nothing twice on the tape.
-    assert len(vendor.fetched) == 2
-    assert (dead.published, dead.skipped, dead.counted) == (400, 400, 403)
+        assert dead.reason == "the vendor counts 403 records in the window, and 400 were read"
+        # Read once more, and nothing twice on the tape.
+        assert len(vendor.fetched) == 2
+        assert (dead.published, dead.skipped, dead.counted) == (400, 400, 403)
+        # Asked for again, it is all read again.
+        vendor.counts = lambda n: n
+        rig.ask(a_request(window_of(ticks)))
+        proven = await rig.until(request, lambda event: event.type == "proven")
+    assert (proven.read, proven.published, proven.counted) == (400, 400, 400)
     assert np.array_equal(rig.backfilled(request), hashes_of([ticks]))
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.backfill.scenes import a_request, an_event, of
 
 from tapeline.model.backfill import BackfillRequest, EventType
-from tapeline_backfill.requests import Requests
+from tapeline_backfill.requests import Requests, is_done, is_waiting
 
 TAKEOVER_S = 60.0
 DAY_NS = 86_400_000_000_000
@@ -111,6 +111,20 @@ def test_events_alone_are_enough_once_the_request_is_gone() -> None:
     found = requests()
     found.take_event(an_event("failed", next_attempt_at=5), 1.0)
     assert due(found) == [a_request()]
+
+
+def test_what_was_found_to_be_due_may_have_been_done_meanwhile() -> None:
+    request, again = a_request(at=10), a_request(at=11)
+    for type_ in ("rejected", "dead_lettered", "cancelled"):
+        assert is_done(an_event(type_, at=10), request, recomputes=True)
+        assert not is_done(an_event(type_, at=10), again, recomputes=True)
+    assert is_done(an_event("proven", counted=1, published=1), request, recomputes=False)
+    assert not is_done(an_event("proven", counted=1, published=1), request, recomputes=True)
+    assert not is_done(an_event("completed"), request, recomputes=False)
+    assert not is_done(an_event("failed"), request, recomputes=False)
+    assert is_waiting(an_event("failed", next_attempt_at=6), 5)
+    assert not is_waiting(an_event("failed", next_attempt_at=6), 6)
+    assert not is_waiting(an_event("completed", next_attempt_at=6), 5)
 
 
 def test_adds_up_what_the_month_s_other_requests_cost() -> None:

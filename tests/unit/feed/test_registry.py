@@ -9,7 +9,7 @@ import pytest
 
 from tapeline.errors import Misconfigured, MissingExtra
 from tapeline.feed import registry
-from tapeline.feed.registry import GROUP, list_sources, load_source
+from tapeline.feed.registry import GROUP, list_sources, load_backfiller, load_source
 
 USABLE = """
 from typing import ClassVar
@@ -80,3 +80,11 @@ def test_loading_raises_the_same_reasons() -> None:
 
 def test_the_saved_source_is_installed() -> None:
     assert load_source("saved").name == "saved"
+
+
+def test_tells_which_sources_can_be_backfilled() -> None:
+    assert load_backfiller("databento").source == "databento"
+    with pytest.raises(Misconfigured, match="source 'barchart' cannot be backfilled; backfilled can be: databento"):
+        load_backfiller("barchart")
+    with pytest.raises(Misconfigured, match="source 'nonsense' is not installed; backfilled can be: databento"):
+        load_backfiller("nonsense")
