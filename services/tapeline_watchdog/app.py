@@ -13,11 +13,14 @@ from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline_watchdog.cost_pages import CostPages, cost_rows
 from tapeline_watchdog.cost_watching import CostWatch
-from tapeline_watchdog.exporter import Row, exported, feed_rows, incident_rows, rows
+from tapeline_watchdog.exporter import Row, exported, feed_rows, gap_rows, incident_rows, rows
 from tapeline_watchdog.feed_findings import feed_findings
 from tapeline_watchdog.feed_pages import FeedPages
 from tapeline_watchdog.feed_watching import FeedWatch
 from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.gap_findings import gap_findings
+from tapeline_watchdog.gap_pages import GapPages
+from tapeline_watchdog.gap_watching import GapWatch
 from tapeline_watchdog.group_findings import group_findings
 from tapeline_watchdog.incident_pages import IncidentPages
 from tapeline_watchdog.incident_watching import IncidentWatch
@@ -34,6 +37,8 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
     costs = CostWatch(CostSettings.load(), servers, timeout_s=settings.timeout_s)
+    gaps = GapWatch(settings, servers)
+    gap_pages = GapPages(gaps)
     lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
 
     def judge_feeds(_: int) -> Judged | None:
@@ -44,11 +49,17 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         report = watch.fresh_report()
         return None if report is None else group_findings(report, watch.stuck, settings.incident_lag_s)
 
-    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups, costs.judge))
+    def judge_gaps(now_ns: int) -> Judged | None:
+        report = gaps.report if gaps.is_fresh() else None
+        limit_ns = round(settings.incident_gap_s * 1e9)
+        return None if report is None else gap_findings((gap for gap, _ in report.gaps), limit_ns, now_ns)
+
+    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups, judge_gaps, costs.judge))
     incident_pages = IncidentPages(incidents)
     documents = {
         "feeds": feed_pages.document,
         "lag": lag_pages.document,
+        "gaps": gap_pages.document,
         "incidents": incident_pages.document,
         "costs": costs.document,
     }
@@ -56,6 +67,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     routes = [
         *lag_pages.routes(),
         *feed_pages.routes(),
+        *gap_pages.routes(),
         *incident_pages.routes(),
         *CostPages(costs).routes(),
         *page.routes(),
@@ -68,6 +80,8 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             yield from rows(report, watch.stuck, settings.cluster)
         if feeds.report is not None and feeds.is_fresh():
             yield from feed_rows(feeds.report)
+        if gaps.report is not None and gaps.is_fresh():
+            yield from gap_rows(gaps.report)
         if incidents.is_fresh():
             yield from incident_rows(incidents.incidents)
         bill = costs.fresh_report()
@@ -77,6 +91,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     def stop() -> None:
         watch.stop()
         feeds.stop()
+        gaps.stop()
         incidents.stop()
         costs.stop()
         page.stop()
@@ -93,6 +108,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(watch.run())
                     group.create_task(feeds.run())
+                    group.create_task(gaps.run())
                     group.create_task(incidents.run())
                     group.create_task(costs.run())
                     group.create_task(page.run())

@@ -12,10 +12,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tapeline.bus.groups import ClusterState
+from tapeline.model.coverage import GapStage
 from tapeline.model.incidents import Incident, IncidentType
 from tapeline.ops import metrics
 from tapeline.ops.metrics import Sampled
-from tapeline_watchdog.feeds import FeedReport, FeedRow
+from tapeline_watchdog.feeds import FeedKey, FeedReport, FeedRow
+from tapeline_watchdog.gaps import GapReport
 from tapeline_watchdog.lag import GroupLag, LagReport, messages_of, seconds_of
 from tapeline_watchdog.lane import FeedState
 from tapeline_watchdog.workers import StuckWorker
@@ -58,6 +60,22 @@ def feed_rows(report: FeedReport) -> Iterator[Row]:
         yield from _latency_rows(row)
     for stream, count in reconnects.items():
         yield metrics.FEED_RECONNECTS, stream, count
+
+
+def gap_rows(report: GapReport) -> Iterator[Row]:
+    """Yield every gauge's values of gaps, as of the report."""
+    stages: dict[FeedKey, Counter[str]] = defaultdict(Counter)
+    missing: dict[FeedKey, list[tuple[int, int]]] = defaultdict(list)
+    for gap, missing_ns in report.gaps:
+        stages[gap.key][gap.stage] += 1
+        if gap.is_missing and gap.stage != "given_up":
+            missing[gap.key].append((gap.opened_at, missing_ns))
+    for key, counts in stages.items():
+        for stage in get_args(GapStage):
+            yield metrics.GAPS_KNOWN, (*key, stage), counts[stage]
+        yield metrics.GAP_MISSING_SECONDS, key, sum(each for _, each in missing[key]) / 1e9
+        oldest_ns = min((at for at, _ in missing[key]), default=report.at_ns)
+        yield metrics.GAP_OLDEST_SECONDS, key, max(0, report.at_ns - oldest_ns) / 1e9
 
 
 def incident_rows(incidents: Iterable[Incident]) -> Iterator[Row]:

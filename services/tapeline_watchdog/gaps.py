@@ -6,7 +6,7 @@ read back at the next start, so that the log of feed events need not be read fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,15 @@ _SESSIONS: Final = 16
 
 DayKey = tuple[FeedKey, str]
 """A trading day of one stream and kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapReport:
+    """Every gap that is remembered, with how much open market (ns) it leaves missing; what was told of each day."""
+
+    at_ns: int
+    gaps: tuple[tuple[KnownGap, int], ...]
+    coverage: tuple[Coverage, ...]
 
 
 @dataclass(slots=True)
@@ -140,11 +149,11 @@ class GapLedger:
                     due.append(now)
         return due
 
-    def gaps(self, now_ns: int) -> Iterator[tuple[KnownGap, int]]:
-        """Yield every gap, and for how long (ns) the market traded in what it leaves missing until now."""
-        for lane in self._lanes.values():
-            for gap in lane.gaps.values():
-                yield gap, lane.missing_ns(gap, now_ns)
+    def report(self, now_ns: int) -> GapReport:
+        """Return how everything is."""
+        lanes = self._lanes.values()
+        gaps = tuple((gap, lane.missing_ns(gap, now_ns)) for lane in lanes for gap in lane.gaps.values())
+        return GapReport(now_ns, gaps, tuple(self.told.values()))
 
     def forget(self, before_ns: int) -> None:
         """Forget the trading days before that of `before_ns`, and the gaps of those for which nothing is awaited."""

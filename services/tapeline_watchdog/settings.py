@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tapeline.model.events import HEARTBEAT_KINDS
 from tapeline_watchdog.feeds import FeedKey
+from tapeline_watchdog.gap_settings import GapSettings
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.lane import FeedLimits
 
@@ -59,7 +60,7 @@ def _names(value: Any) -> Any:
     return {first.strip(): second.strip() for first, _, second in pairs}
 
 
-class WatchdogSettings(IncidentSettings):
+class WatchdogSettings(IncidentSettings, GapSettings):
     """Every setting has its unit in its name; the defaults suit the processor, which commits every few seconds."""
 
     service: ClassVar[str] = "watchdog"

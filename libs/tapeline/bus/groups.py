@@ -127,8 +127,8 @@ class Groups:
     def _groups(self, topics: Mapping[str, TopicMetadata], deadline_s: float) -> dict[str, GroupState]:
         listed = self._admin.list_consumer_groups(request_timeout=_left(deadline_s)).result(_left(deadline_s))
         if listed.errors:
-            # Some broker has not told its groups: they must not look as if they were gone.
-            raise listed.errors[0]
+            # Some broker has not told its groups: they must not look as if they were gone. Its error is none to Python.
+            raise KafkaException(listed.errors[0])
         names = sorted(found.group_id for found in listed.valid if self._wants_group(found.group_id))
         if not names:
             return {}

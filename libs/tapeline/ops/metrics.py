@@ -118,6 +118,20 @@ FEED_IN_DELTA_SECONDS: Final = Sampled(
 )
 FEED_RECONNECTS: Final = Sampled("tapeline_feed_reconnects", "Reconnects that were heard of", ("source", "stream"))
 
+# Watchdog, of gaps
+GAPS_KNOWN: Final = Sampled("tapeline_gaps", "Gaps by their stage", (*_FEED, "stage"))
+GAP_MISSING_SECONDS: Final = Sampled(
+    "tapeline_gap_missing_seconds", "Open market within gaps that are neither filled nor given up", _FEED
+)
+GAP_OLDEST_SECONDS: Final = Sampled(
+    "tapeline_gap_oldest_seconds", "Time since the first gap opened that is neither filled nor given up", _FEED
+)
+REQUESTED_GAPS: Final = Counter("tapeline_watchdog_requested_gaps", "Gaps asked for", ["source"])
+COVERAGE_TOLD: Final = Counter("tapeline_watchdog_coverage_told", "Messages of coverage")
+BAD_GAP_MESSAGES: Final = Counter(
+    "tapeline_watchdog_bad_gap_messages", "Messages about gaps that break a rule: left out", ["topic"]
+)
+
 # Watchdog, of its page
 PAGE_CLIENTS: Final = Gauge("tapeline_watchdog_page_clients", "Clients of the page's stream")
 PAGE_CLIENTS_REFUSED: Final = Counter("tapeline_watchdog_page_clients_refused", "Clients above the limit")

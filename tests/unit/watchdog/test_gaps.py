@@ -76,7 +76,7 @@ class Script:
         return self.gaps()[name]
 
     def gaps(self, ledger: GapLedger | None = None) -> dict[str, KnownGap]:
-        return {gap.id: gap for gap, _ in (ledger or self.ledger).gaps(self.at)}
+        return {gap.id: gap for gap, _ in (ledger or self.ledger).report(self.at).gaps}
 
     def days(self, ledger: GapLedger | None = None) -> dict[str, Coverage]:
         """Return what is told of every day, as of now."""
