@@ -121,6 +121,8 @@ def test_a_gap_of_yesterday_is_no_evidence_of_todays_trouble() -> None:
     watcher = Watcher(Topic())
     at_ns = BEGIN + 3_600 * S
     old = replace(GAP, stage="requested", standing=after("progress", at_ns))
-    watcher.step([judged(found()), gap_findings([old], LIMIT, at_ns)], at_ns)
+    for second in range(0, 120, 30):
+        now_ns = at_ns + second * S
+        watcher.step([judged(found()), gap_findings([old], LIMIT, now_ns)], now_ns)
     [incident] = watcher.topic.incidents()
     assert (incident.type, incident.evidence) == ("feed_disconnected", ())

@@ -206,6 +206,13 @@ def test_evidence_is_bounded_and_a_later_line_takes_the_place_of_an_earlier_one(
     assert len(incident.evidence) == 20
 
 
+def test_news_are_written_at_once_and_other_figures_once_in_a_while() -> None:
+    watcher = Watcher(Topic())
+    for second, lines in enumerate((["a: 1 s"], ["a: 2 s"], ["a: 3 s", "b: gap"])):
+        watcher.step([judged(found(evidence=tuple(lines)))], BEGIN + second * S)
+        assert watcher.topic.incidents()[0].evidence == (("a: 1 s",), ("a: 1 s",), ("a: 3 s", "b: gap"))[second]
+
+
 def test_a_worse_severity_is_kept() -> None:
     watcher = Watcher(Topic())
     lag = Judged(frozenset({"consumer_lag", "stuck_worker"}), (found(type="consumer_lag", severity="warning"),))
