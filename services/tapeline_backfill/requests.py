@@ -72,11 +72,7 @@ class Requests:
         """Return the micro-dollars of what was begun in the month (UTC) of `now_ns`, one request left out."""
         month = day_of(now_ns)[:7]
         events = [known.event for name, known in self._known.items() if known.event is not None and name != without]
-        return sum(
-            event.cost_micro_usd or 0
-            for event in events
-            if event.type != "rejected" and event.attempt and day_of(event.at)[:7] == month
-        )
+        return sum(event.cost_micro_usd or 0 for event in events if event.attempt and day_of(event.at)[:7] == month)
 
     def due(self, now_ns: int, now_s: float) -> Iterator[BackfillRequest]:
         """Yield the requests that something is to be done for now, those that were made first being the first."""
