@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,11 @@ from tests.unit.watchdog.feeding import beat, told
 
 from tapeline.bus.log import Log
 from tapeline.feed.claims import EVENTS_TOPIC
+from tapeline.model.backfill import EVENTS_TOPIC as BACKFILL_EVENTS_TOPIC
+from tapeline.model.backfill import REQUESTS_TOPIC
+from tapeline.model.coverage import TOPIC as COVERAGE_TOPIC
 from tapeline.model.events import FeedEvent, encode_event
+from tapeline.model.frames import Gap
 from tapeline.model.incidents import TOPIC
 from tapeline_watchdog.feeds import FeedKey
 
@@ -33,6 +38,8 @@ def cluster(bootstrap_servers: str, namespace: str) -> Iterator[Cluster]:
 def test_a_disconnect_is_one_incident_told_once_over_twins_and_restarts(cluster: Cluster, tmp_path: Path) -> None:
     events, producer = cluster.topic(EVENTS_TOPIC), cluster.producer()
     topic = cluster.topic(TOPIC)
+    for other in (COVERAGE_TOPIC, REQUESTS_TOPIC, BACKFILL_EVENTS_TOPIC):
+        cluster.topic(other)
 
     def put(event: FeedEvent) -> None:
         producer.produce(events, encode_event(event), event.key)
@@ -52,6 +59,7 @@ def test_a_disconnect_is_one_incident_told_once_over_twins_and_restarts(cluster:
             incident_disconnected_s=1,
             incident_well_s=1,
             heartbeat_timeout_s=30,
+            backfill_settle_s=0,
             webhook_urls_file=secret,
         )
 
@@ -75,10 +83,20 @@ def test_a_disconnect_is_one_incident_told_once_over_twins_and_restarts(cluster:
         hooks.answers += [503]
         with watch("next", hooks) as watchdog:
             until(lambda: incidents(watchdog), lambda found: found == [opened])
-            put(told("connected", LIVE, time.time_ns(), session="t"))
-            put(beat(LIVE, time.time_ns(), 9, session="t"))
-            [closed] = until(lambda: incidents(watchdog), lambda found: [each["told"] for each in found] == ["closed"])
+            begin, end = int(opened["opened_at"]), time.time_ns()
+            gap = Gap("g", "open", ("mbo",), ("*",), "reset by peer", ts_event_from=begin)
+            put(told("gap_opened", LIVE, end, gap=gap))
+            put(told("gap_closed", LIVE, end, gap=replace(gap, state="bounded", ts_event_to=end)))
+            put(told("connected", LIVE, end, session="t"))
+            put(beat(LIVE, end, 9, session="t"))
+            [closed] = until(
+                lambda: incidents(watchdog),
+                lambda found: [(each["told"], len(each["request_ids"])) for each in found] == [("closed", 1)],
+            )
             assert (closed["id"], closed["state"], closed["flaps"]) == (opened["id"], "closed", 0)
+            [shown] = watchdog.json("/v1/gaps")["gaps"]
+            assert closed["request_ids"] == [shown["request"]["id"]]
+            assert closed["evidence"][1].startswith("gap g mbo: ")
             watchdog.terminate()
             logs = "".join(path.read_text() for path in tmp_path.rglob("watchdog.log"))
         # The answer 503 is why it was told twice that it is over, under one key.
