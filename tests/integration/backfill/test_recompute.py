@@ -39,7 +39,7 @@ def start(bootstrap_servers: str, namespace: str, tmp_path: Path) -> Iterator[Ca
     workers: list[Worker] = []
 
     def begin() -> Worker:
-        settings = {"checkpoint_interval_s": 0.2, "checkpoint_part_bytes": 4_096}
+        settings = {"checkpoint_ticks": 2_000, "checkpoint_part_bytes": 4_096}
         workers.append(Worker(tmp_path / "worker.log", bootstrap_servers, **settings))
         return workers[-1]
 
