@@ -110,18 +110,19 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_holds_up_nobody(served
         served.hub.put("pressure", "NQ", {"number": number, "filler": "x" * 400_000})
         return served.audience.count == 1
 
-    beats = 0
+    beats = begins = 0
 
     async def read() -> None:
-        nonlocal beats
+        nonlocal beats, begins
         while chunk := await quick.content.readany():
             beats += chunk.count(b"event: beat")
+            begins += chunk.count(b"event: begin")
 
     reading = asyncio.create_task(read())
     await until(put_and_look)
     seen = beats
     await until(lambda: beats > seen)
-    assert seen > 0
+    assert (seen > 0, begins) == (True, 1)
     reading.cancel()
     slow.close()
 
