@@ -15,6 +15,9 @@ from tapeline_backfill.requests import Requests
 log = get_logger("backfill")
 
 _CLIENT_ID: Final = "tapeline-backfill"
+_TIMEOUT_S: Final = 5.0
+"""It is tried again and again, and a worker that stops waits for it."""
+
 _PARTITION: Final = 0
 """Of each topic's only one."""
 
@@ -24,7 +27,7 @@ class Follower:
 
     def __init__(self, bootstrap: str, requests: Requests) -> None:
         self._requests = requests
-        self._log = Log(bootstrap, _CLIENT_ID)
+        self._log = Log(bootstrap, _CLIENT_ID, timeout_s=_TIMEOUT_S)
         self._next: dict[str, int] = {}
 
     @property
