@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tapeline.model.columns import INT64_MAX
 from tapeline.orderflow.continuity import EVERY_SYMBOL
 from tapeline.orderflow.flow import Flow
 from tapeline.orderflow.layout import (
@@ -13,6 +12,7 @@ from tapeline.orderflow.layout import (
     IS_TOUCHED,
     NO_BOOK,
     NONE,
+    NULL,
     REASONS,
     START,
     VALID,
@@ -48,7 +48,7 @@ def has_valid_book(flow: Flow | None, symbol: str) -> bool:
 
 def watermark_of(flow: Flow | None) -> int | None:
     """Return the watermark of a flow, ns since the epoch; None while it has none."""
-    return None if flow is None or (at := int(flow.arrays.flow[WATERMARK])) in (INT64_MAX, -INT64_MAX - 1) else at
+    return None if flow is None or (at := int(flow.arrays.flow[WATERMARK])) == NULL else at
 
 
 def slots_of(flow: Flow, symbols: tuple[str, ...]) -> dict[str, int]:
@@ -66,4 +66,4 @@ def _is_slot_sound(arrays: Arrays, slot: int) -> bool:
     levels = len(arrays.windows_ns)
     first = slot * (levels + 1)
     windows = arrays.sums[first : first + levels]
-    return not bool(((windows[:, START] != INT64_MAX) & (windows[:, REASONS] & IS_TOUCHED != 0)).any())
+    return not bool(((windows[:, START] != NULL) & (windows[:, REASONS] & IS_TOUCHED != 0)).any())

@@ -20,7 +20,7 @@ from tapeline.orderflow.recomputing import Recompute
 from tapeline.orderflow.revising import NewestRows
 from tapeline.orderflow.sessions import Sessions
 from tapeline.orderflow.soundness import is_sound, watermark_of
-from tapeline.orderflow.splicing import Placed, place, splice
+from tapeline.orderflow.splicing import Placed, only, splice
 
 SNAPSHOT = F_SNAPSHOT | 8
 Row = dict[str, Any]
@@ -29,21 +29,8 @@ Key = tuple[str, int, int]
 
 def joined(frames: Iterable[TickFrame]) -> TickFrame:
     """Return the ticks of frames as one, in their order."""
-    parts: list[Placed] = []
-    for number, frame in enumerate(frames):
-        at = (
-            place(frame, parts[-1].last)
-            if parts
-            else place(frame, place(frame, _first(frame)).last._replace(ts_recv=0))
-        )
-        parts.append(replace(at, ts_recv=np.full(len(frame), number, dtype=np.int64)))
-    return splice(parts)
-
-
-def _first(frame: TickFrame) -> Any:
-    from tapeline.orderflow.splicing import Place
-
-    return Place()
+    in_turn = [(np.full(len(frame), number, dtype=np.int64), frame) for number, frame in enumerate(frames)]
+    return splice([Placed(frame, turn, np.zeros_like(turn)) for turn, frame in in_turn])
 
 
 def book_at(ticks: TickFrame, end: int, symbol: str) -> list[tuple[int, str, int, int]]:
@@ -202,8 +189,6 @@ def missed_of(ticks: TickFrame, hole: Hole) -> TickFrame:
 
 
 def _chosen(part: TickFrame, symbols: Sequence[str], *, inside: bool) -> TickFrame:
-    from tapeline.orderflow.splicing import only
-
     numbers = [number for number, symbol in enumerate(part.symbols) if symbol in symbols]
     return only(part, np.flatnonzero(np.isin(part.columns["symbol"], numbers) == inside))
 
