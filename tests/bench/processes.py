@@ -110,7 +110,8 @@ class Processor:
             counts = await self._counts()
             if counts.get("tapeline_dead_letters_total"):
                 raise RuntimeError("the processor set frames aside as bad")
-            return counts.get("tapeline_processor_ticks_total", 0) >= ticks and (await self._facts())["undelivered"] == 0
+            applied = counts.get("tapeline_processor_ticks_total", 0)
+            return applied >= ticks and (await self._facts())["undelivered"] == 0
 
         await wait_until(done, self.child, f"applying {ticks:,} ticks", _WORK_TIMEOUT_S)
         counts = await self._counts()
