@@ -13,12 +13,14 @@ from tapeline.errors import MissingExtra, TapelineError
 
 # shown by `tapeline --help`, which must not import a service to learn its text
 SUMMARIES = {
+    "backfill": "Ask for what is missing on the tape, and see what became of it.",
     "cache": "Show what the cache holds, and what it has saved.",
     "capture": "Write option chains and ticks to files that replay.",
     "costs": "Show what the month costs, against the budgets, and what would cost less.",
     "demo": "Show live pressure of a synthetic market on this machine.",
     "doctor": "Check a source from its key to its data, with the remedies.",
     "fetch": "Fetch a vendor's history into the cache.",
+    "gaps": "Show what is missing on the tape, and what is done about it.",
     "kafka": "Start, stop and show the local Kafka broker.",
     "replay": "Put saved files on the tape: DBN, and option chains.",
     "simulate": "Simulate a market as DBN, or a vendor: Databento or Barchart.",
