@@ -121,13 +121,23 @@ def await_line(process: subprocess.Popen[str], text: str) -> str:
     pytest.fail(f"ended without {text!r}: {''.join(seen)}")
 
 
+def await_stream(page: str, stream: str, deadline_s: float = 30.0) -> None:
+    """Wait until the watchdog has heard of a stream."""
+    end = time.monotonic() + deadline_s
+    heard: set[str] = set()
+    while stream not in heard:
+        assert time.monotonic() < end, heard
+        with urlopen(f"{page}v1/feeds", timeout=30) as answer:  # noqa: S310
+            heard = {feed["stream"] for feed in json.load(answer)["feeds"]}
+        time.sleep(0.05)
+
+
 def test_it_serves_a_page_and_ctrl_c_ends_it_and_leaves_nothing(environment: dict[str, str]) -> None:
     process = start(environment)
     page = await_line(process, "the page that shows it all: ")
     with urlopen(page, timeout=30) as answer:  # noqa: S310 (an address on loopback)
         assert b"<title>Tapeline</title>" in answer.read()
-    with urlopen(f"{page}v1/feeds", timeout=30) as answer:  # noqa: S310
-        assert "TAPELINE.SIM/NQ.FUT" in {feed["stream"] for feed in json.load(answer)["feeds"]}
+    await_stream(page, "TAPELINE.SIM/NQ.FUT")
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
