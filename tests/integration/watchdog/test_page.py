@@ -148,7 +148,7 @@ async def test_the_market_is_shown_to_the_last_decimal(browser: Browser, scripte
     scripted.pressure(message)
     chain = chain_document("NQZ6", at_ns, (at_ns // (3_600 * S) + 3) * 3_600 * S, 25_012.5)
     at_the_money = next(each for each in chain["contracts"] if each["strike"] == 25_000.0)
-    at_the_money |= {"bid": 148.003, "volume": None}
+    at_the_money |= {"bid": 148.003, "volume": None, "volume_is_stale": True}
     scripted.chain(chain)
     async with opened(browser, scripted.url) as page:
         card = page.locator("article[data-symbol=NQZ6]")
@@ -200,6 +200,12 @@ async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, s
         revision["rows"][-1] |= {"revision": 2, "weighted_mid": 25_300_500_000_000}
         scripted.pressure(revision)
         await expect(page.locator("article[data-symbol=NQH7] dd").first).to_have_text("25,300.50")
+        # What comes late of an earlier revision changes nothing.
+        revision["rows"][-1] |= {"revision": 1, "weighted_mid": 1}
+        scripted.pressure(revision)
+        scripted.pressure(pressure_message("YMZ6", at_ns, 47_100.0, windows=1))
+        await expect(page.locator("article[data-symbol=YMZ6]")).to_be_visible()
+        assert await page.locator("article[data-symbol=NQH7] dd").first.inner_text() == "25,300.50"
 
 
 async def test_a_watchdog_that_stops_is_shown_and_that_it_is_back(browser: Browser, scripted: ScriptedPage) -> None:
