@@ -120,6 +120,9 @@ def test_a_gap_is_asked_for_once_then_filled_then_proven() -> None:
     assert not script.ask()
     script.bound("g1", NINE + 600 * S, NINE + 690 * S - 1)
     assert script.gap("g1").stage == "bounded"
+    # Read once more.
+    script.lose("g1", NINE + 600 * S)
+    assert script.gap("g1").stage == "bounded"
     assert not script.ask(after_s=4)
     [request] = script.ask(after_s=1)
     assert request.window == Interval(ts_event_from=NINE + 600 * S, ts_event_until=NINE + 690 * S)
@@ -191,16 +194,28 @@ def test_gaps_of_symbols_that_overlap_are_each_missing_until_filled() -> None:
 def test_whoever_asks_for_more_fills_a_gap_as_well() -> None:
     script = Script()
     outage(script)
-    window = Interval(ts_event_from=NINE, ts_event_until=NINE + 700 * S)
     for kind, symbols, stage in (("l1", ("*",), "bounded"), ("mbo", ("NQH4",), "bounded"), ("mbo", ("*",), "proven")):
-        of = ("databento", "GLBX.MDP3", KEY.stream, kind, symbols, window)
-        fields: dict[str, Any] = dict(
-            zip(("source", "dataset", "stream", "kind", "symbols", "window"), of, strict=True)
-        )
-        asked = BackfillRequest(id=request_id(*of), requested_by="somebody", requested_at=script.at, **fields)
-        script.tell("proven", asked, read=1, counted=1)
+        script.tell("proven", by_hand(script, NINE, NINE + 700 * S, kind, symbols), read=1, counted=1)
         assert script.gap("g1").stage == stage
     assert not script.ask()
+
+
+def test_of_two_requests_for_a_gap_the_one_that_is_further_counts() -> None:
+    script = Script()
+    outage(script)
+    [request] = script.ask()
+    script.tell("completed", by_hand(script, NINE, NINE + 700 * S))
+    assert script.gap("g1").stage == "filled"
+    script.tell("rejected", request, reason="it is there")
+    assert script.gap("g1").stage == "filled"
+
+
+def by_hand(
+    script: Script, begin: int, end: int, kind: str = "mbo", symbols: tuple[str, ...] = ("*",)
+) -> BackfillRequest:
+    of = ("databento", "GLBX.MDP3", KEY.stream, kind, symbols, Interval(ts_event_from=begin, ts_event_until=end))
+    fields: dict[str, Any] = dict(zip(("source", "dataset", "stream", "kind", "symbols", "window"), of, strict=True))
+    return BackfillRequest(id=request_id(*of), requested_by="somebody", requested_at=script.at, **fields)
 
 
 def test_a_gap_over_midnight_and_two_trading_days_is_one_request() -> None:
@@ -329,6 +344,8 @@ def test_a_file_that_was_played_to_its_end_is_not_continued_by_the_next_one() ->
     for second in (500, 700):
         script.beat_once(NINE + second * S)
     assert spans(script.days()[DAY].covered) == [(0, 100), (500, 700)]
+    script.tell("completed", by_hand(script, NINE + 100 * S, NINE + 500 * S))
+    assert spans(script.days()[DAY].covered) == [(0, 700)]
 
 
 @pytest.mark.parametrize("margin_s", [600, 100_000])
@@ -375,10 +392,12 @@ def test_a_restart_anywhere_gives_the_same_ledger(margin_s: int) -> None:
                 take(again, event)
         again.due_coverage(end)
         assert script.days(again) == kept, f"restarted after {cut} events"
-        assert {name: gap.stage for name, gap in script.gaps(again).items()} == {
-            name: gap.stage for name, gap in script.gaps().items()
-        }
+        assert stages_of(script.gaps(again)) == stages_of(script.gaps())
         assert [request.gap_id for request in again.due_requests("w", end + 10 * S)] == ["g2"]
+
+
+def stages_of(gaps: dict[str, KnownGap]) -> dict[str, object]:
+    return {name: (gap.stage, gap.window, gap.symbols, gap.reason, gap.given_up) for name, gap in gaps.items()}
 
 
 def at_of(event: FeedEvent | BackfillRequest | BackfillEvent) -> int:
@@ -427,26 +446,10 @@ def test_times_outside_the_calendar_are_refused_and_leave_no_trace() -> None:
     for attempt in (
         lambda: script.beat_once(far),
         lambda: script.bound("g2", NINE, far),
-        lambda: script.ledger.take_backfill(far_event(script)),
+        lambda: script.tell("completed", by_hand(script, NINE, far)),
     ):
         with pytest.raises(BadData):
             attempt()
     assert script.days() == before
     assert set(script.gaps()) == {"g1"}
     assert [request.gap_id for request in script.ask()] == ["g1"]
-
-
-def far_event(script: Script) -> BackfillEvent:
-    window = Interval(ts_event_from=NINE, ts_event_until=ns("2090-01-01 00:00"))
-    name = request_id("databento", "GLBX.MDP3", KEY.stream, "mbo", ("*",), window)
-    request = BackfillRequest(
-        id=name,
-        source="databento",
-        dataset="GLBX.MDP3",
-        stream=KEY.stream,
-        kind="mbo",
-        window=window,
-        requested_by="somebody",
-        requested_at=script.at,
-    )
-    return BackfillEvent(type="completed", request=request, at=script.at)
