@@ -24,7 +24,7 @@ from tests.integration.watchdog.scripted_page import (
 
 from tapeline_barchart.chromium import find_chromium
 
-FOLDER: Final = Path(__file__).parents[3] / "docs" / "page"
+FOLDER: Final = Path(__file__).parents[3] / "deploy" / "docs" / "page"
 MOST_BYTES: Final = 200_000
 PICTURES: Final = (
     ("desk-light", "light", 1360, 1000, 1.0),

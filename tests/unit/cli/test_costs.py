@@ -21,7 +21,7 @@ from tapeline.feed.savings import Savings, find_savings
 from tapeline_cli.costs import advice_lines, cost_table, costs, summary_lines
 
 USAGES, EVENTS = the_month()
-EXAMPLE = (Path(__file__).parents[3] / "docs" / "costs.md").read_text(encoding="utf-8")
+EXAMPLE = (Path(__file__).parents[3] / "deploy" / "docs" / "costs.md").read_text(encoding="utf-8")
 REPORT = cost_report(USAGES, BUDGETS, END_NS)
 
 
