@@ -14,6 +14,7 @@ from tapeline.feed.costs import CostReport, cost_report
 from tapeline.feed.savings import Savings, find_savings
 from tapeline.feed.usage_log import Bill
 from tapeline.ops.logs import get_logger
+from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.budget import budget_findings
 from tapeline_watchdog.findings import Judged
 
@@ -50,7 +51,7 @@ class CostWatch:
                 if not self._is_away:
                     log.warning("bill_away", reason=str(error))
                 self._is_away = True
-            await self._wait()
+            await wait_unless(self._stopped, self._settings.interval_s)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -81,10 +82,3 @@ class CostWatch:
         now_ns = self._now_ns()
         report = cost_report(usages, self._settings.budgets(), now_ns)
         return report, find_savings(usages, events, self._settings.choices(), now_ns)
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._settings.interval_s):
-                await self._stopped.wait()
-        except TimeoutError:
-            return

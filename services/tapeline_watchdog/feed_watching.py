@@ -16,6 +16,7 @@ from tapeline.feed.claims import EVENTS_TOPIC
 from tapeline.model.events import FeedEvent, decode_event
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BAD_FEED_EVENTS, FEED_EVENTS
+from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.feeds import FeedReport, Feeds, dataset_of
 from tapeline_watchdog.settings import WatchdogSettings
 
@@ -61,7 +62,7 @@ class FeedWatch:
                 if not self._is_away:
                     log.warning("feed_events_away", reason=str(error))
                 self._is_away = True
-            await self._wait(_RETRY_S)
+            await wait_unless(self._stopped, _RETRY_S)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -129,13 +130,6 @@ class FeedWatch:
             report = self._feeds.report(now_ns)
             _log_changes(self.report, report)
             self.report = report
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopped.wait()
-        except TimeoutError:
-            return
 
 
 def _log_changes(before: FeedReport | None, now: FeedReport) -> None:

@@ -20,6 +20,7 @@ from tapeline.model.backfill import REQUESTS_TOPIC
 from tapeline.model.coverage import TOPIC as COVERAGE_TOPIC
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import COVERAGE_TOLD, REQUESTED_GAPS
+from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.feeds import dataset_of
 from tapeline_watchdog.gap_reading import GapReading
 from tapeline_watchdog.gaps import GapLedger, GapReport
@@ -58,7 +59,7 @@ class GapWatch:
                 if not self._is_away:
                     log.warning("gaps_away", reason=str(error))
                 self._is_away = True
-                await self._wait(_RETRY_S)
+                await wait_unless(self._stopped, _RETRY_S)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -118,10 +119,3 @@ class GapWatch:
 
     def _calendar_of(self, stream: str) -> Calendar:
         return calendar_of(dataset_of(stream, self._settings.feed_datasets))
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopped.wait()
-        except TimeoutError:
-            return

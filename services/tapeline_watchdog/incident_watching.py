@@ -14,6 +14,7 @@ from tapeline.bus.publisher import Publisher
 from tapeline.errors import BadData, Retryable, TopicMismatch
 from tapeline.model.incidents import TOPIC, Incident
 from tapeline.ops.logs import get_logger
+from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.findings import Judged
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.incidents import Incidents
@@ -81,7 +82,7 @@ class IncidentWatch:
                     if not self._is_away:
                         log.warning("incidents_away", reason=str(error))
                     self._is_away = True
-                await self._wait()
+                await wait_unless(self._stopped, _EVERY_S)
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
@@ -102,7 +103,7 @@ class IncidentWatch:
                     await self._read(records)
                     await self._note_told(publisher, records)
                     await self._observe(publisher, records)
-                    await self._wait()
+                    await wait_unless(self._stopped, _EVERY_S)
             finally:
                 await publisher.close(0.0)
 
@@ -197,13 +198,6 @@ class IncidentWatch:
 
     def _on_told(self, incident: Incident) -> None:
         self._told.append(incident)
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_EVERY_S):
-                await self._stopped.wait()
-        except TimeoutError:
-            return
 
 
 def _log_change(incident: Incident) -> None:

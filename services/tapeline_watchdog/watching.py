@@ -16,6 +16,7 @@ from tapeline.bus.record_times import RecordTimes, Stretch, StretchTimes
 from tapeline.errors import BrokerUnavailable, Retryable
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import FAILED_SAMPLES, SAMPLE_SECONDS
+from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.burrow import Status
 from tapeline_watchdog.documents import stuck_document
 from tapeline_watchdog.lag import LagReport, LagRules, LagTracker, unread
@@ -63,7 +64,7 @@ class LagWatch:
             while not self._stopped.is_set():
                 began_s = self._clock()
                 await self._sample()
-                await self._wait(self._settings.interval_s - (self._clock() - began_s))
+                await wait_unless(self._stopped, self._settings.interval_s - (self._clock() - began_s))
         finally:
             await asyncio.to_thread(self._times.close)
 
@@ -124,13 +125,6 @@ class LagWatch:
             urls = self._settings.processor_urls
             facts = await asyncio.gather(*(_facts(session, url) for url in urls))
         return [read_health(name, url, found) for url, found in zip(urls, facts, strict=True)]
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._stopped.wait()
-        except TimeoutError:
-            return
 
 
 async def _facts(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
