@@ -64,14 +64,9 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         "costs": costs.document,
     }
     page = Page(documents, settings, servers)
-    routes = [
-        *lag_pages.routes(),
-        *feed_pages.routes(),
-        *gap_pages.routes(),
-        *incident_pages.routes(),
-        *CostPages(costs).routes(),
-        *page.routes(),
-    ]
+    pages = (lag_pages, feed_pages, gap_pages, incident_pages, CostPages(costs), page)
+    routes = [route for each in pages for route in each.routes()]
+    parts = (watch, feeds, gaps, incidents, costs, page)
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.
@@ -89,12 +84,8 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             yield from cost_rows(bill, costs.savings)
 
     def stop() -> None:
-        watch.stop()
-        feeds.stop()
-        gaps.stop()
-        incidents.stop()
-        costs.stop()
-        page.stop()
+        for part in parts:
+            part.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,12 +97,8 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             ) as health:
                 log.info("started", health=health.url, cluster=settings.cluster)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(watch.run())
-                    group.create_task(feeds.run())
-                    group.create_task(gaps.run())
-                    group.create_task(incidents.run())
-                    group.create_task(costs.run())
-                    group.create_task(page.run())
+                    for part in parts:
+                        group.create_task(part.run())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
