@@ -16,6 +16,7 @@ from tapeline.model.backfill import BackfillRequest, EventType
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BACKFILL_REQUESTS
+from tapeline.ops.stopping import wait_unless
 from tapeline_backfill.following import Follower
 from tapeline_backfill.journal import Halt
 from tapeline_backfill.requests import Requests
@@ -82,7 +83,7 @@ class Service:
         try:
             while not self._stopped.is_set():
                 await self._round(follower)
-                await self._wait()
+                await wait_unless(self._stopped, self._settings.poll_s)
         finally:
             self._stopped.set()
             results = await asyncio.gather(*self._working, return_exceptions=True)
@@ -133,17 +134,10 @@ class Service:
         if outcome == "fenced":
             self._requests.leave(request.id, monotonic())
         elif outcome == "away":
-            await self._wait(_AWAY_S)
+            await wait_unless(self._stopped, _AWAY_S)
 
     def _back_ends(self, source: str) -> Sequence[BackEnd]:
         if source not in self._ways:
             backfiller = self._load(source)
             self._ways[source] = backfiller(backfiller.settings_class.load()).back_ends()
         return self._ways[source]
-
-    async def _wait(self, seconds: float | None = None) -> None:
-        try:
-            async with asyncio.timeout(self._settings.poll_s if seconds is None else seconds):
-                await self._stopped.wait()
-        except TimeoutError:
-            return
