@@ -47,7 +47,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
 
     def judge_groups(_: int) -> Judged | None:
         report = watch.fresh_report()
-        return None if report is None else group_findings(report, watch.stuck, settings.incident_lag_s)
+        return None if report is None else group_findings(report, watch.stuck, settings.lag_limits())
 
     def judge_gaps(now_ns: int) -> Judged | None:
         report = gaps.report if gaps.is_fresh() else None

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from tapeline.ops.settings import ServiceSettings
 from tapeline_watchdog.feed_findings import FeedHolds
+from tapeline_watchdog.group_findings import LagLimits
 from tapeline_watchdog.incident_messages import Form
 from tapeline_watchdog.incidents import IncidentRules
 from tapeline_watchdog.webhooks import Patience, Webhook
@@ -46,7 +47,10 @@ class IncidentSettings(ServiceSettings):
     """A gap that is not filled so long after it ended is an incident."""
 
     incident_lag_s: float = Field(60.0, gt=0.0, le=604_800.0)
-    """A consumer group that is further behind than this, in time between records, for a minute is an incident."""
+    """A consumer group that is further behind than this, in time between records, is an incident."""
+
+    incident_lag_hold_s: float = Field(60.0, ge=0.0, le=86_400.0)
+    """For how long a group must be so far behind, or have stopped, before that is an incident."""
 
     incident_well_s: float = Field(60.0, ge=0.0, le=86_400.0)
     """For how long all must be well before an incident is over; twice as long for each time that it came back."""
@@ -78,6 +82,10 @@ class IncidentSettings(ServiceSettings):
             degraded_ns=round(self.incident_degraded_s * 1e9),
             restart_ns=round(self.incident_restart_s * 1e9),
         )
+
+    def lag_limits(self) -> LagLimits:
+        """Return from when on a group's lag is an incident."""
+        return LagLimits(lag_s=self.incident_lag_s, hold_ns=round(self.incident_lag_hold_s * 1e9))
 
     def webhooks(self) -> tuple[Webhook, ...]:
         """Return who is told of incidents."""

@@ -10,7 +10,7 @@ from tests.unit.watchdog.troubles import BEGIN, S, Topic, Watcher, report, row
 
 from tapeline_watchdog.feed_findings import FeedHolds, feed_findings
 from tapeline_watchdog.findings import Cause, Finding
-from tapeline_watchdog.group_findings import group_findings
+from tapeline_watchdog.group_findings import LagLimits, group_findings
 from tapeline_watchdog.lane import FeedState
 from tapeline_watchdog.workers import stuck_workers
 
@@ -119,7 +119,7 @@ def test_groups_are_named_by_what_is_worst() -> None:
         for number in range(12):
             ends = {place: end + number * 10 for place, end in places.items()}
             seen = watched.sample(cluster(ends, group("tapeline-processor", committed, *members)))  # type: ignore[arg-type]
-        judged = group_findings(seen, stuck_workers(seen, ()), lag_limit_s=60.0)
+        judged = group_findings(seen, stuck_workers(seen, ()), LagLimits())
         return judged.findings[0] if judged.findings else None
 
     assert told({(TICKS, 0): 2_000, (TICKS, 1): 2_000}, worker) is None
@@ -131,21 +131,23 @@ def test_groups_are_named_by_what_is_worst() -> None:
     assert stopped is not None
     assert (stopped.type, stopped.severity, stopped.cause) == ("consumer_lag", "critical", stuck.cause)
     assert "has stopped on 2 of 2 partitions" in stopped.summary
+    assert stopped.hold_ns == LagLimits().hold_ns == 60 * S
 
 
 def test_a_group_that_moves_far_behind_is_a_warning_and_a_short_lag_none() -> None:
     watched = Watched()
 
-    def told(behind: int) -> list[Finding]:
+    def told(behind: int, limits: LagLimits | None = None) -> list[Finding]:
         for number in range(12):
             end = 100_000 + number * 10
             state = cluster({(TICKS, 0): end}, group("g", {(TICKS, 0): end - behind}, member("w", (TICKS, 0))))
             seen = watched.sample(state)
-        return list(group_findings(seen, (), lag_limit_s=60.0).findings)
+        return list(group_findings(seen, (), limits or LagLimits()).findings)
 
     [far] = told(500)
     assert (far.type, far.severity) == ("consumer_lag", "warning")
     assert "500 messages, 499 s behind" in far.summary
     falling = told(30)
     assert [each.hold_ns for each in falling] == [600 * S]
+    assert [each.hold_ns for each in told(500, LagLimits(lag_s=20.0, hold_ns=5 * S))] == [5 * S]
     assert told(0) == []

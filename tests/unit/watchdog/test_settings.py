@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapeline.errors import Misconfigured
+from tapeline_watchdog.group_findings import LagLimits
 from tapeline_watchdog.settings import WatchdogSettings
 
 
@@ -23,6 +24,12 @@ def test_defaults_and_lists() -> None:
     assert load(processor_urls="").processor_urls == ()
 
 
+def test_lags_are_incidents_from_when_on_the_settings_say() -> None:
+    assert load().lag_limits() == LagLimits(lag_s=60.0, hold_ns=60_000_000_000)
+    limits = load(incident_lag_s="5", incident_lag_hold_s="0").lag_limits()
+    assert limits == LagLimits(lag_s=5.0, hold_ns=0)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -34,6 +41,7 @@ def test_defaults_and_lists() -> None:
         ("interval_s", "0", "greater than 0"),
         ("window", "1", "greater than or equal to 2"),
         ("allowed_lag", "-1", "greater than or equal to 0"),
+        ("incident_lag_hold_s", "-1", "greater than or equal to 0"),
     ],
 )
 def test_a_wrong_one_is_named(name: str, value: str, rule: str) -> None:
