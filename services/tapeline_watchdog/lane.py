@@ -120,8 +120,8 @@ class Lane:
         return self.cadence.rate
 
     def is_beating(self, now_ns: int) -> bool:
-        """Return whether heartbeats come, or it is too early to tell."""
-        since_ns = max(self.heard_ns or 0, self._listening_ns)
+        """Return whether heartbeats come, or it is too early to tell: none come before it is connected."""
+        since_ns = max(self.heard_ns or 0, self.connection.connected_ns or 0, self._listening_ns)
         return now_ns - since_ns <= self._limits.heartbeat_timeout_ns
 
     def state(self, now_ns: int, flags: tuple[Flag, ...]) -> tuple[FeedState, str]:

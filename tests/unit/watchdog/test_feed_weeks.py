@@ -178,6 +178,16 @@ def test_a_fault_is_named_in_time(
     assert market.now_ns >= row.since_ns
 
 
+def test_a_feed_that_is_connected_again_is_not_blamed_for_heartbeats_that_could_not_come(market: Market) -> None:
+    event("disconnected", reason="reset by peer")(market)
+    market.now_ns += 200 * S
+    event("connected")(market)
+    row = row_of(market.feeds.report(market.now_ns), STEADY)
+    assert (row.state, row.reason) == (FeedState.QUIET, "")
+    market.now_ns += 71 * S
+    assert "no heartbeat for 271 s" in row_of(market.feeds.report(market.now_ns), STEADY).reason
+
+
 def test_a_feed_at_four_fifths_is_told_with_figures_and_recovers(market: Market) -> None:
     market.sources[1].share = 0.8
     row = market.until(STEADY, lambda row: bool(row.flags), 900)
