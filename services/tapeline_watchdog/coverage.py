@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from tapeline.errors import BadData
 from tapeline.feed.calendar import Calendar
 from tapeline.model.events import FeedEvent
 from tapeline_watchdog.connection import END_OF_DATA
@@ -12,6 +13,9 @@ from tapeline_watchdog.spans import Span, by_day, merged
 
 _LONGEST_ABSENCE_NS: Final = 7 * 86_400_000_000_000
 """No vendor replays more than a week: a session after that does not go on where the one before it ended."""
+
+_AHEAD_NS: Final = 3_600_000_000_000
+"""Clocks differ by minutes: a venue time that is further ahead of the producer's clock is none."""
 
 
 class Covered:
@@ -29,7 +33,8 @@ class Covered:
         """The days before it are forgotten."""
         self._calendar = calendar
         self._session = ""
-        self._newest: int | None = None
+        self.newest: int | None = None
+        """Up to where heartbeats have told of it, ns since the epoch."""
         self._day, self._day_end = "", 0
         self._has_ended = False
 
@@ -37,24 +42,26 @@ class Covered:
         """Take what was known of a day before."""
         self.covered[day], self.empty[day] = merged(covered), merged(empty)
         if self.covered[day]:
-            self._newest = max(self._newest or 0, self.covered[day][-1][1])
+            self.newest = max(self.newest or 0, self.covered[day][-1][1])
 
     def beat(self, event: FeedEvent, connected_at: int | None) -> list[str]:
         """Take a heartbeat of a session that connected at `connected_at` (None: not known); return the days that grew.
 
-        Raises BadData where its times are outside the calendar.
+        Raises BadData where its times are outside the calendar, or still to come.
         """
         newest = event.ts_event
         if newest is None:
             return []
+        if newest > event.at + _AHEAD_NS:
+            raise BadData("ts_event", f"must not be more than an hour ahead of at ({event.at}), is {newest}")
         if event.session != self._session:
             begin = self._begin(newest, connected_at)
             days = self.add(begin, newest)
             self._session, self._has_ended = event.session, False
         else:
-            begin = newest if self._newest is None else self._newest
+            begin = newest if self.newest is None else self.newest
             days = self.add(begin, newest)
-        self._newest = max(begin, newest)
+        self.newest = max(begin, newest)
         return days
 
     def end(self, reason: str) -> None:
@@ -91,7 +98,7 @@ class Covered:
 
     def _begin(self, newest: int, connected_at: int | None) -> int:
         self._calendar.trading_day(newest)
-        before = self._newest
+        before = self.newest
         if before is not None and not self._has_ended and 0 <= newest - before <= _LONGEST_ABSENCE_NS:
             return before
         if connected_at is not None and 0 <= newest - connected_at <= _LONGEST_ABSENCE_NS:

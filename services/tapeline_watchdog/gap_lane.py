@@ -7,7 +7,7 @@ from typing import cast
 
 from tapeline.feed.calendar import Calendar
 from tapeline.model.backfill import WHOLE_STREAM
-from tapeline.model.columns import TickKind
+from tapeline.model.columns import INT64_MAX, TickKind
 from tapeline.model.control import Interval
 from tapeline.model.coverage import Coverage, MissingInterval
 from tapeline.model.frames import Gap
@@ -30,7 +30,10 @@ class Lane:
         self._asking = asking
 
     def restore(self, told: Coverage) -> None:
-        """Take in what was told of a day before; gaps are judged by `rejudge` once all is restored."""
+        """Take in what was told of a day before; gaps are judged by `rejudge` once all is restored.
+
+        Raises BadData where a gap is outside the calendar.
+        """
         self.covered.restore(told.trading_day, _spans(told.covered), _spans(told.proven_empty))
         for part in told.missing:
             gap = self.gaps.get(part.gap_id)
@@ -39,7 +42,7 @@ class Lane:
                 # The parts of several days are one gap.
                 begin = None if begin is None or gap.ts_event_from is None else min(begin, gap.ts_event_from)
                 end = None if end is None or gap.ts_event_until is None else max(end, gap.ts_event_until)
-            self.gaps[part.gap_id] = KnownGap(
+            restored = KnownGap(
                 key=self.key,
                 id=part.gap_id,
                 symbols=part.symbols,
@@ -49,6 +52,9 @@ class Lane:
                 ts_event_until=end,
                 is_bounded=part.stage != "open" and (gap is None or gap.is_bounded),
             )
+            # One that has no place in the calendar would be met again with every look at the ledger.
+            self._parts(restored)
+            self.gaps[part.gap_id] = restored
 
     def rejudge(self) -> None:
         """Judge every gap."""
@@ -68,7 +74,7 @@ class Lane:
             reason=gap.reason,
             opened_at=at if known is None else min(at, known.opened_at),
             ts_event_from=gap.ts_event_from,
-            ts_event_until=None if gap.ts_event_to is None else gap.ts_event_to + 1,
+            ts_event_until=None if gap.ts_event_to is None else min(gap.ts_event_to + 1, INT64_MAX),
             is_bounded=is_bounded,
             bounded_ns=heard_ns if is_bounded else None,
         )
@@ -156,10 +162,10 @@ class Lane:
             self.covered.add(begin, end)
 
     def _parts(self, gap: KnownGap) -> list[tuple[str, Span]]:
-        """Return what a gap takes of each trading day; one without an end is of the day on which it begins."""
+        """Return what a gap takes of each trading day; one without an end, up to that of the newest that came."""
         begin, end = gap.begin, gap.ts_event_until
         if end is None:
-            return [(self.calendar.trading_day(begin), (begin, self.calendar.day_end(begin)))]
+            end = self.calendar.day_end(max(begin, self.covered.newest or begin))
         return list(by_day(self.calendar, min(begin, end - 1), end))
 
 

@@ -64,7 +64,7 @@ class GapLedger:
         """What was last told of each day."""
 
     def restore(self, told: Coverage) -> None:
-        """Take in what was told of a day by a watchdog before, ahead of all else."""
+        """Take in what a watchdog before has told of a day, ahead of all else. Raises BadData as the calendar does."""
         key = FeedKey(told.source, told.stream, told.kind)
         self._lane(key).restore(told)
         self.told[key, told.trading_day] = told
