@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tapeline.model.backfill import BackfillRequest
 from tapeline.model.columns import INT64_MAX, INT64_MIN
 from tapeline.model.frames import Gap, TickFrame
-from tapeline.model.windows import WINDOWS_MS, all_closed_ns
+from tapeline.model.windows import CLOSE_AFTER_NS, WINDOWS_MS, all_closed_ns
 from tapeline.orderflow.filling import Filling
 from tapeline.orderflow.layout import Int64s
 from tapeline.orderflow.mending import MendedLog
@@ -62,7 +62,8 @@ class Recompute:
         self._revising = Revising(
             newest,
             request.symbols,
-            since=min([window.ts_event_from, *(begin for begin, _ in bounds)]),
+            # The windows that were still open when a gap began were told to be in doubt.
+            since=min([window.ts_event_from, *(begin for begin, _ in bounds)]) - CLOSE_AFTER_NS,
             filled=[(window.ts_event_from, window.ts_event_until - 1), *bounds],
             corrected=self.days.over,
             settled_from=window.ts_event_until,

@@ -57,6 +57,23 @@ def test_a_hole_in_a_session(ticks: TickFrame, expected: dict[Key, Row]) -> None
     assert tape.recompute(request) == []
 
 
+def test_a_window_that_was_over_and_still_open_when_the_gap_began(ticks: TickFrame) -> None:
+    """One symbol's last tick lies in the window before that of the other's, with which the gap begins."""
+    two = with_twin(slice_frame(ticks, 0, 12_000))
+    window_ns, symbols = 100_000_000, two.columns["symbol"]
+    starts = two.ts_event() // window_ns * window_ns
+    is_first = (starts[1:] == starts[:-1] + window_ns) & (symbols[1:] != symbols[:-1])
+    begin = next(
+        at + 2 for at in np.flatnonzero(is_first).tolist() if at > 18_000 and after_events(two, at + 2) == at + 2
+    )
+    tape = tape_with(two, [hole := Hole(begin, after_events(two, 21_000))], SESSIONS, end=END)
+    tape.process()
+    over = (two.symbols[symbols[begin - 2]], int(starts[begin - 2]), 100)
+    assert "gap" in newest_rows(tape.rows)[over]["reasons"]
+    tape.recompute(tape.complete(hole, two))
+    assert differing(newest_rows(tape.rows), undisturbed(two, SESSIONS, END)) == []
+
+
 def test_a_session_that_goes_on_is_corrected_once_it_is_over(ticks: TickFrame, expected: dict[Key, Row]) -> None:
     hole = Hole(after_events(ticks, 30_000), after_events(ticks, 42_000))
     so_far = undisturbed(ticks, SESSIONS, None)
