@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tapeline.errors import BadData
+from tapeline.feed.calendar import calendar_of
 from tapeline.feed.cost import Estimate
 from tapeline.feed.dbn import Symbology, open_dbn
 from tapeline.feed.dbn_decoder import DbnBatch
@@ -25,7 +26,7 @@ from tapeline.model.control import Interval
 from tapeline.model.frames import Origin
 from tapeline.ops.logs import get_logger
 from tapeline_databento.backfill.asking import Asked, asked_of, padded, spans_to_count
-from tapeline_databento.errors import HistoryAway, NotYetHistory, Undecodable
+from tapeline_databento.errors import HistoryAway, NotYetHistory, Undecodable, Unresolved
 from tapeline_databento.history.query import HistoryQuery, say_time
 from tapeline_databento.normalize import InstrumentClasses, Normalizer
 from tapeline_databento.settings import DatabentoSettings
@@ -87,7 +88,13 @@ class HistoricalBackEnd:
     def _estimate(self, request: BackfillRequest, window: Interval) -> Estimate:
         asked, desk = self._asked(request), self._desk(request)
         with self._learning(request):
-            plan = desk.fetcher.plan(self._padded(asked, window))
+            try:
+                plan = desk.fetcher.plan(self._padded(asked, window))
+            except Unresolved:
+                # A weekend's symbols mean nothing, and a listed one means nothing on the days before.
+                if window == request.window and _has_traded(request):
+                    raise
+                return Estimate()
         return plan.estimate + Estimate(records=sum(entry.records for entry in plan.found))
 
     def _read(self, request: BackfillRequest, window: Interval) -> Iterator[Ticks]:
@@ -105,11 +112,17 @@ class HistoricalBackEnd:
                 query = whole if desk.fetcher.holds(whole) else asked.captured(edge)
                 found = self._window_of(desk, asked, query, window)
                 total += sum(len(received_within(ticks, edge)) for ticks in found)
+            if not total and _has_traded(request):
+                # Raises where the symbols mean nothing at all: that is no proof that there is nothing.
+                desk.fetcher.plan(whole)
         return total
 
     def _window_of(self, desk: HistoryDesk, asked: Asked, query: HistoryQuery, window: Interval) -> Iterator[Ticks]:
         """Yield the ticks of the window that a query brings, which is fetched where it is not there."""
-        plan = desk.fetcher.plan(query)
+        try:
+            plan = desk.fetcher.plan(query)
+        except Unresolved:
+            return
         if plan.missing:
             log.info(
                 "fetching history", schema=query.schema, start=say_time(query.start_ns), end=say_time(query.end_ns)
@@ -155,6 +168,12 @@ class HistoricalBackEnd:
             raise HistoryAway(f"not history yet: {error}", max(0, too_early_ns) / _NS_PER_S) from None
         except BadData as error:
             raise Undecodable(f"history of {request.stream}: {error}") from None
+
+
+def _has_traded(request: BackfillRequest) -> bool:
+    """Return whether the market was open within a request's window. Raises BadData outside the calendar."""
+    window = request.window
+    return calendar_of(request.dataset).open_ns(window.ts_event_from, window.ts_event_until) > 0
 
 
 class _Names:

@@ -27,11 +27,11 @@ from tests.integration.databento.past import (
 )
 
 from tapeline.errors import Refused, Retryable
-from tapeline.feed.cost import OverCap
+from tapeline.feed.cost import Estimate, OverCap
 from tapeline.feed.ledger import UsageLedger
 from tapeline.model.control import Interval
 from tapeline_databento.backfill import DatabentoBackfiller
-from tapeline_databento.errors import CutAnswer, GatewayError, HistoryAway, NotReplayed, Silent
+from tapeline_databento.errors import CutAnswer, GatewayError, HistoryAway, NotReplayed, Silent, Unresolved
 from tapeline_simulator.databento.history.faults import HistoryFault
 from tapeline_simulator.venue import OptionSettings
 
@@ -316,3 +316,20 @@ async def test_a_cap_that_is_too_low_is_told_with_its_numbers(vendor: Past, tmp_
     assert len(await fetched(vendor.historical(cap_usd=0), request(cap=estimate.cost_micro_usd)))
     assert spent(tmp_path) == estimate.cost_micro_usd
     assert KEY not in str(estimate)
+
+
+async def test_of_symbols_that_mean_nothing_then_there_is_nothing_while_the_market_is_closed(vendor: Past) -> None:
+    closed = Interval(ts_event_from=MIDNIGHT - 7_000 * SECOND, ts_event_until=MIDNIGHT - 4_000 * SECOND)
+    historical, unknown = vendor.historical(), request(window=closed, symbols=("NQQ9",))
+    assert await historical.estimate(unknown, closed) == Estimate()
+    assert await fetched(historical, unknown) == []
+    assert await historical.count(unknown, closed) == 0
+    # Of a longer window, an hour without them is empty; all of it without them is a mistake.
+    mistaken = request(symbols=("NQQ9",))
+    hour = Interval(ts_event_from=HOLE.ts_event_from, ts_event_until=MIDNIGHT)
+    assert await historical.estimate(mistaken, hour) == Estimate()
+    assert await fetched(historical, mistaken, hour) == []
+    with pytest.raises(Unresolved):
+        await historical.estimate(mistaken, HOLE)
+    with pytest.raises(Unresolved):
+        await historical.count(mistaken, HOLE)
