@@ -28,7 +28,7 @@ async def test_loses_and_doubles_nothing_when_killed_five_times(rig: Rig) -> Non
     with rig.worker("one", RECORDS) as worker:
         proven = await rig.until(request, lambda event: event.type == "proven")
         worker.process.send_signal(signal.SIGTERM)
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(30) == 0, worker.logs.read_text()[-3000:]
         assert worker.said("stopped")
     assert np.array_equal(rig.backfilled(request), hashes_of([ticks]))
     assert (proven.read, proven.published, proven.skipped) == (RECORDS, RECORDS, 0)
@@ -48,9 +48,9 @@ async def test_a_worker_that_wakes_up_after_it_was_replaced_is_fenced(rig: Rig) 
             sleeper.until_said("fenced")
             assert proven.worker == "twin"
             twin.process.send_signal(signal.SIGTERM)
-            assert twin.process.wait(30) == 0
+            assert twin.process.wait(30) == 0, twin.logs.read_text()[-3000:]
         sleeper.process.send_signal(signal.SIGTERM)
-        assert sleeper.process.wait(30) == 0
+        assert sleeper.process.wait(30) == 0, sleeper.logs.read_text()[-3000:]
     assert np.array_equal(rig.backfilled(request), hashes_of([ticks]))
     assert rig.events(request)[-1].type == "proven"
 
@@ -61,7 +61,7 @@ async def test_leaves_its_request_to_whoever_comes_next_when_it_is_stopped(rig: 
     with rig.worker("one", RECORDS, **SLOW) as worker:
         await rig.until(request, lambda event: event.published > 0)
         worker.process.send_signal(signal.SIGTERM)
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(30) == 0, worker.logs.read_text()[-3000:]
     left = rig.events(request)[-1]
     assert (left.type, left.worker) == ("progress", "")
     with rig.worker("other", RECORDS, takeover_s=3_600.0):
