@@ -21,7 +21,7 @@ from tapeline_watchdog.findings import Judged
 from tapeline_watchdog.gap_findings import gap_findings
 from tapeline_watchdog.gap_pages import GapPages
 from tapeline_watchdog.gap_watching import GapWatch
-from tapeline_watchdog.group_findings import group_findings
+from tapeline_watchdog.group_findings import GroupJudge
 from tapeline_watchdog.incident_pages import IncidentPages
 from tapeline_watchdog.incident_watching import IncidentWatch
 from tapeline_watchdog.lag_pages import LagPages
@@ -41,20 +41,23 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     gap_pages = GapPages(gaps)
     lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
 
+    groups = GroupJudge(settings.lag_limits())
+
     def judge_feeds(_: int) -> Judged | None:
         report = feeds.report if feeds.is_fresh() else None
         return None if report is None else feed_findings(report, settings.feed_holds())
 
     def judge_groups(_: int) -> Judged | None:
         report = watch.fresh_report()
-        return None if report is None else group_findings(report, watch.stuck, settings.lag_limits())
+        return None if report is None else groups.judge(report, watch.stuck)
 
     def judge_gaps(now_ns: int) -> Judged | None:
         report = gaps.report if gaps.is_fresh() else None
         limit_ns = round(settings.incident_gap_s * 1e9)
         return None if report is None else gap_findings((gap for gap, _ in report.gaps), limit_ns, now_ns)
 
-    incidents = IncidentWatch(settings, servers, (judge_feeds, judge_groups, judge_gaps, costs.judge))
+    judges = (judge_feeds, judge_groups, judge_gaps, costs.judge)
+    incidents = IncidentWatch(settings, servers, judges, timeout_s=settings.timeout_s)
     incident_pages = IncidentPages(incidents)
     documents = {
         "feeds": feed_pages.document,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tapeline.model.incidents import IncidentType
+from tapeline_watchdog.broker_findings import BROKER_AWAY
 from tapeline_watchdog.feeds import FeedReport, FeedRow
 from tapeline_watchdog.findings import Cause, Finding, Judged
 from tapeline_watchdog.lane import FeedState
@@ -78,6 +79,7 @@ def _of_stream(source: str, stream: str, rows: Sequence[FeedRow], holds: FeedHol
     worst = [row for row in bad if row.state is state]
     kind = _TYPES[state]
     own, all_of_source = absences(source, stream)
+    explained_by = (own, all_of_source) if kind == "feed_degraded" else (all_of_source,)
     return Finding(
         type=kind,
         subject=f"{source}/{stream}",
@@ -86,7 +88,7 @@ def _of_stream(source: str, stream: str, rows: Sequence[FeedRow], holds: FeedHol
         hold_ns=_hold_ns(kind, worst, holds),
         since_ns=min(row.since_ns for row in worst),
         evidence=tuple(f"{stream} {row.key.kind}: {row.state}, {row.reason}" for row in bad),
-        explained_by=(own, all_of_source) if kind == "feed_degraded" else (all_of_source,),
+        explained_by=(*explained_by, BROKER_AWAY) if _may_be_brokers(kind, worst) else explained_by,
     )
 
 
@@ -102,6 +104,7 @@ def _of_source(source: str, away: Sequence[Finding]) -> Finding:
         hold_ns=min(finding.hold_ns or 0 for finding in away),
         since_ns=max(finding.since_ns or 0 for finding in away),
         evidence=tuple(line for finding in away for line in finding.evidence),
+        explained_by=(BROKER_AWAY,) if all(BROKER_AWAY in finding.explained_by for finding in away) else (),
     )
 
 
@@ -111,6 +114,13 @@ def _reason(finding: Finding) -> str:
 
 def _is_ended(row: FeedRow) -> bool:
     return row.state is FeedState.DISCONNECTED and row.reason == _STOPPED and not row.is_expected
+
+
+def _may_be_brokers(kind: IncidentType, rows: Sequence[FeedRow]) -> bool:
+    """Return whether it can come of Kafka's absence: late events do, and that none come; a vendor's cut does not."""
+    if kind == "feed_disconnected":
+        return not any(row.is_beating for row in rows)
+    return kind == "feed_degraded"
 
 
 def _hold_ns(kind: IncidentType, rows: Sequence[FeedRow], holds: FeedHolds) -> int:

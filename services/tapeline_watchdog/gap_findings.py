@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from tapeline.model.incidents import IncidentType
+from tapeline_watchdog.broker_findings import BROKER_AWAY
 from tapeline_watchdog.feed_findings import absences
 from tapeline_watchdog.findings import Cause, Finding, Judged
 from tapeline_watchdog.gap_requests import KnownGap
@@ -34,7 +35,7 @@ def gap_findings(gaps: Iterable[KnownGap], limit_ns: int, now_ns: int) -> Judged
 
 
 def _of_stream(source: str, stream: str, gaps: Sequence[KnownGap], limit_ns: int, now_ns: int) -> Iterator[Finding]:
-    behind = (*absences(source, stream), Cause.of("feed_degraded", f"{source}/{stream}"))
+    behind = (*absences(source, stream), Cause.of("feed_degraded", f"{source}/{stream}"), BROKER_AWAY)
     for gap in gaps:
         yield Finding(
             type="gap",

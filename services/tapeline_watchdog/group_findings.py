@@ -1,15 +1,20 @@
-"""What is wrong with consumer groups: one finding per group, of what is worst. Pure."""
+"""What is wrong with consumer groups: one finding per group, of what is worst. Pure.
+
+Nobody can commit while the broker is away, so that all of it is first a part of that incident. When that is over, what
+still does not move is an incident of its own; a lag that shrinks still comes of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tapeline.model.incidents import IncidentType
+from tapeline_watchdog.broker_findings import BROKER_AWAY
 from tapeline_watchdog.burrow import Status
 from tapeline_watchdog.findings import Finding, Judged
-from tapeline_watchdog.lag import GroupLag, LagReport, messages_of, seconds_of
+from tapeline_watchdog.lag import GroupLag, LagReport, PartitionLag, messages_of, seconds_of
 from tapeline_watchdog.workers import StuckWorker
 
 GROUP_TYPES: Final[frozenset[IncidentType]] = frozenset({"consumer_lag", "stuck_worker"})
@@ -27,52 +32,83 @@ class LagLimits:
     hold_ns: int = 60_000_000_000
 
 
-def group_findings(report: LagReport, stuck: Collection[StuckWorker], limits: LagLimits) -> Judged:
-    """Return what is wrong with groups: workers that do not move, what has stopped, and lags beyond the limit.
+class GroupJudge:
+    """Judges groups again and again, and remembers since when each is too far behind."""
 
-    A group that has gone from the cluster has no lag.
-    """
-    findings = tuple(finding for group in report.groups.values() for finding in _of_group(group, stuck, limits))
-    return Judged(GROUP_TYPES, findings)
+    def __init__(self, limits: LagLimits) -> None:
+        self._limits = limits
+        self._far_since_ns: dict[str, int] = {}
+
+    def judge(self, report: LagReport, stuck: Collection[StuckWorker]) -> Judged:
+        """Return what is wrong with groups: workers that do not move, what has stopped, and lags beyond the limit.
+
+        A group that has gone from the cluster has no lag.
+        """
+        self._far_since_ns = {
+            name: self._far_since_ns.get(name, report.at_ms * 1_000_000)
+            for name, group in report.groups.items()
+            if _seconds(group) > self._limits.lag_s
+        }
+        findings = tuple(finding for group in report.groups.values() for finding in self._of_group(group, stuck))
+        return Judged(GROUP_TYPES, findings)
+
+    def _of_group(self, group: GroupLag, stuck: Collection[StuckWorker]) -> Iterator[Finding]:
+        workers = [worker for worker in stuck if worker.group == group.group]
+        halted = [each for each in group.partitions if each.status in _HALTED]
+        behind = f"{messages_of(group.partitions)} messages, {_seconds(group):.0f} s behind"
+        if workers:
+            yield _stuck(group, workers, behind)
+        elif halted:
+            yield Finding(
+                type="consumer_lag",
+                subject=f"group/{group.group}",
+                severity="critical",
+                summary=f"{group.group} has stopped on {len(halted)} of {len(group.partitions)} partitions: {behind}",
+                hold_ns=self._limits.hold_ns,
+                evidence=tuple(
+                    f"{each.topic}[{each.partition}]: {each.status.name}, {each.messages} messages" for each in halted
+                ),
+                explained_by=(BROKER_AWAY,),
+            )
+        elif group.group in self._far_since_ns or group.status is Status.WARN:
+            since_ns = self._far_since_ns.get(group.group)
+            shrinks = since_ns is not None and _shrinks(group.partitions)
+            yield Finding(
+                type="consumer_lag",
+                subject=f"group/{group.group}",
+                severity="warning",
+                summary=f"{group.group} {'falls' if since_ns is None else 'is'} behind: {behind}",
+                hold_ns=_SLOW_HOLD_NS if since_ns is None else self._limits.hold_ns,
+                # One that does not shrink any more is found now, whatever it came of.
+                since_ns=since_ns if shrinks else None,
+                evidence=(f"{group.group}: {behind}, by Burrow's rules {group.status.name}",),
+                explained_by=(BROKER_AWAY,),
+                is_consequence=shrinks,
+            )
 
 
-def _of_group(group: GroupLag, stuck: Collection[StuckWorker], limits: LagLimits) -> Iterator[Finding]:
-    workers = [worker for worker in stuck if worker.group == group.group]
-    halted = [each for each in group.partitions if each.status in _HALTED]
-    seconds = seconds_of(group.partitions) or 0.0
-    behind = f"{messages_of(group.partitions)} messages, {seconds:.0f} s behind"
+def _stuck(group: GroupLag, workers: Sequence[StuckWorker], behind: str) -> Finding:
     names = ", ".join(worker.worker for worker in workers)
-    if workers:
-        yield Finding(
-            type="stuck_worker",
-            subject=f"group/{group.group}",
-            severity="critical",
-            summary=f"a worker of {group.group} does not move: restart {names}; {behind}",
-            hold_ns=_STUCK_HOLD_NS,
-            evidence=tuple(
-                f"{worker.worker}: {worker.status.name} on {len(worker.partitions)} partitions,"
-                f" {worker.messages} messages, its health: {worker.health}"
-                for worker in workers
-            ),
-        )
-    elif halted:
-        yield Finding(
-            type="consumer_lag",
-            subject=f"group/{group.group}",
-            severity="critical",
-            summary=f"{group.group} has stopped on {len(halted)} of {len(group.partitions)} partitions: {behind}",
-            hold_ns=limits.hold_ns,
-            evidence=tuple(
-                f"{each.topic}[{each.partition}]: {each.status.name}, {each.messages} messages" for each in halted
-            ),
-        )
-    elif seconds > limits.lag_s or group.status is Status.WARN:
-        is_far = seconds > limits.lag_s
-        yield Finding(
-            type="consumer_lag",
-            subject=f"group/{group.group}",
-            severity="warning",
-            summary=f"{group.group} {'is behind' if is_far else 'falls behind'}: {behind}",
-            hold_ns=limits.hold_ns if is_far else _SLOW_HOLD_NS,
-            evidence=(f"lag: {behind}, by Burrow's rules {group.status.name}",),
-        )
+    return Finding(
+        type="stuck_worker",
+        subject=f"group/{group.group}",
+        severity="critical",
+        summary=f"a worker of {group.group} does not move: restart {names}; {behind}",
+        hold_ns=_STUCK_HOLD_NS,
+        evidence=tuple(
+            f"{worker.worker}: {worker.status.name} on {len(worker.partitions)} partitions,"
+            f" {worker.messages} messages, its health: {worker.health}"
+            for worker in workers
+        ),
+        explained_by=(BROKER_AWAY,),
+    )
+
+
+def _seconds(group: GroupLag) -> float:
+    return seconds_of(group.partitions) or 0.0
+
+
+def _shrinks(partitions: Sequence[PartitionLag]) -> bool:
+    """Return whether there is less to be read than half a window ago."""
+    then = sum(each.commits[len(each.commits) // 2].lag or 0 for each in partitions if each.commits)
+    return sum(each.messages for each in partitions) < then

@@ -52,6 +52,9 @@ class IncidentSettings(ServiceSettings):
     incident_lag_hold_s: float = Field(60.0, ge=0.0, le=86_400.0)
     """For how long a group must be so far behind, or have stopped, before that is an incident."""
 
+    incident_broker_s: float = Field(10.0, ge=0.0, le=86_400.0)
+    """Kafka's not answering for longer than this is an incident, which is written once it is back."""
+
     incident_well_s: float = Field(60.0, ge=0.0, le=86_400.0)
     """For how long all must be well before an incident is over; twice as long for each time that it came back."""
 
@@ -86,6 +89,10 @@ class IncidentSettings(ServiceSettings):
     def lag_limits(self) -> LagLimits:
         """Return from when on a group's lag is an incident."""
         return LagLimits(lag_s=self.incident_lag_s, hold_ns=round(self.incident_lag_hold_s * 1e9))
+
+    def broker_limit_ns(self) -> int:
+        """Return for how long (ns) Kafka may be away without an incident."""
+        return round(self.incident_broker_s * 1e9)
 
     def webhooks(self) -> tuple[Webhook, ...]:
         """Return who is told of incidents."""

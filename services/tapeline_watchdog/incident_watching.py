@@ -15,6 +15,7 @@ from tapeline.errors import BadData, Retryable, TopicMismatch
 from tapeline.model.incidents import TOPIC, Incident
 from tapeline.ops.logs import get_logger
 from tapeline.ops.stopping import wait_unless
+from tapeline_watchdog.broker_findings import BrokerLooks
 from tapeline_watchdog.findings import Judged
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.incidents import Incidents
@@ -27,7 +28,6 @@ Judge = Callable[[int], Judged | None]
 
 _CLIENT_ID: Final = "tapeline-watchdog-incidents"
 _EVERY_S: Final = 1.0
-_TIMEOUT_S: Final = 5.0
 _WRITE_TIMEOUT_S: Final = 30.0
 _STALE_NS: Final = 15_000_000_000
 _TELL_WITHIN_NS: Final = 3_600_000_000_000
@@ -37,6 +37,8 @@ _PARTITION: Final = 0
 
 class IncidentWatch:
     """Asks `judges` once a second, and keeps the topic of incidents by what they say.
+
+    That Kafka does not answer is seen here: people are told at once, and the topic once it is back.
 
     `incidents` are all that are kept: the open ones first, then the one that changed last. `read_ns` is when the topic
     was last read to its end, None before the first time.
@@ -48,14 +50,17 @@ class IncidentWatch:
         servers: str,
         judges: Sequence[Judge],
         *,
+        timeout_s: float,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._servers = servers
         self._judges = judges
+        self._timeout_s = timeout_s
         self._now_ns = now_ns
         self._stopped = asyncio.Event()
         self._rules = settings.incident_rules()
         self._incidents = Incidents(self._rules)
+        self._broker = BrokerLooks(settings.broker_limit_ns())
         self._webhooks = Webhooks(settings.webhooks(), self._on_told, settings.patience())
         self._next = 0
         self._turned: dict[str, Incident] = {}
@@ -76,12 +81,14 @@ class IncidentWatch:
         telling = asyncio.create_task(self._webhooks.run())
         try:
             while not self._stopped.is_set():
+                began_ns = self._now_ns()
                 try:
                     await self._watch()
                 except (Retryable, TopicMismatch) as error:
                     if not self._is_away:
                         log.warning("incidents_away", reason=str(error))
                     self._is_away = True
+                    self._note_away(error, began_ns)
                 await wait_unless(self._stopped, _EVERY_S)
         finally:
             telling.cancel()
@@ -93,7 +100,7 @@ class IncidentWatch:
 
     async def _watch(self) -> None:
         """Watch until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
-        with closing(Log(self._servers, _CLIENT_ID, timeout_s=_TIMEOUT_S)) as records:
+        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._timeout_s)) as records:
             await asyncio.to_thread(self._begin, records)
             await self._read(records)
             self._tell_what_is_left()
@@ -101,8 +108,9 @@ class IncidentWatch:
             try:
                 while not self._stopped.is_set():
                     await self._read(records)
-                    await self._note_told(publisher, records)
                     await self._observe(publisher, records)
+                    # Not before: what was told while Kafka was away is written only now.
+                    await self._note_told(publisher, records)
                     await wait_unless(self._stopped, _EVERY_S)
             finally:
                 await publisher.close(0.0)
@@ -125,10 +133,11 @@ class IncidentWatch:
         if self._next != before:
             self.incidents = self._incidents.all
         self._is_away, self.read_ns = False, self._now_ns()
+        self._broker.answered(self.read_ns)
 
     def _read_to_end(self, records: Log) -> None:
         _, end = records.bounds(namespaced(TOPIC), _PARTITION)
-        deadline_s = time.monotonic() + _TIMEOUT_S
+        deadline_s = time.monotonic() + self._timeout_s
         while self._next < end:
             for message in records.fetch(_EVERY_S):
                 self._next = (message.offset() or 0) + (message.error() is None)
@@ -171,7 +180,8 @@ class IncidentWatch:
     async def _observe(self, publisher: Publisher, records: Log) -> None:
         """Write what has changed, and have told what the topic has of it afterwards."""
         now_ns = self._now_ns()
-        judged = [found for judge in self._judges if (found := judge(now_ns)) is not None]
+        judges = (self._broker.judge, *self._judges)
+        judged = [found for judge in judges if (found := judge(now_ns)) is not None]
         changes = self._incidents.observe(judged, now_ns)
         self._turned.clear()
         for record in changes.records:
@@ -181,10 +191,23 @@ class IncidentWatch:
             self._handed.pop(number, None)
         if changes.records or changes.removed:
             await self._read(records)
+        self._broker.was_written()
         for record in changes.records:
             # Where another watchdog was first, it tells.
             if self._turned.get(record.id) == record:
                 self._tell(record)
+
+    def _note_away(self, error: Retryable | TopicMismatch, began_ns: int) -> None:
+        """Have people told that Kafka does not answer, before it can be written."""
+        now_ns = self._now_ns()
+        if isinstance(error, TopicMismatch):
+            self._broker.answered(now_ns)
+            return
+        self._broker.failed(began_ns, now_ns, str(error))
+        finding = self._broker.finding(now_ns)
+        incident = None if finding is None else self._incidents.opening(finding, now_ns)
+        if incident is not None:
+            self._tell(incident)
 
     async def _write(self, publisher: Publisher, number: str, record: Incident | None) -> None:
         value = None if record is None else record.encode()

@@ -117,6 +117,10 @@ class Incidents:
         changed = tuple(record for number, record in records.items() if record != self._known.get(number))
         return Changes(changed, (*self._twins, *self._outdated(now_ns)))
 
+    def opening(self, finding: Finding, now_ns: int) -> Incident | None:
+        """Return the incident that a finding becomes; None where it has not lasted for long enough, or one is open."""
+        return None if finding.cause in self._open else self._opened(finding, now_ns)
+
     def _is_part(self, finding: Finding, supports: dict[str, _Support]) -> bool:
         """Return whether a finding belongs to an incident that is open, and note it there."""
         number = self._open.get(finding.cause)

@@ -24,6 +24,7 @@ IncidentType = Literal[
     "stuck_worker",
     "backfill_failed",
     "budget",
+    "broker_away",
 ]
 
 

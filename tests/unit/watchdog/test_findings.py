@@ -10,7 +10,7 @@ from tests.unit.watchdog.troubles import BEGIN, S, Topic, Watcher, report, row
 
 from tapeline_watchdog.feed_findings import FeedHolds, feed_findings
 from tapeline_watchdog.findings import Cause, Finding
-from tapeline_watchdog.group_findings import LagLimits, group_findings
+from tapeline_watchdog.group_findings import GroupJudge, LagLimits
 from tapeline_watchdog.lane import FeedState
 from tapeline_watchdog.workers import stuck_workers
 
@@ -119,7 +119,7 @@ def test_groups_are_named_by_what_is_worst() -> None:
         for number in range(12):
             ends = {place: end + number * 10 for place, end in places.items()}
             seen = watched.sample(cluster(ends, group("tapeline-processor", committed, *members)))  # type: ignore[arg-type]
-        judged = group_findings(seen, stuck_workers(seen, ()), LagLimits())
+        judged = GroupJudge(LagLimits()).judge(seen, stuck_workers(seen, ()))
         return judged.findings[0] if judged.findings else None
 
     assert told({(TICKS, 0): 2_000, (TICKS, 1): 2_000}, worker) is None
@@ -142,7 +142,7 @@ def test_a_group_that_moves_far_behind_is_a_warning_and_a_short_lag_none() -> No
             end = 100_000 + number * 10
             state = cluster({(TICKS, 0): end}, group("g", {(TICKS, 0): end - behind}, member("w", (TICKS, 0))))
             seen = watched.sample(state)
-        return list(group_findings(seen, (), limits or LagLimits()).findings)
+        return list(GroupJudge(limits or LagLimits()).judge(seen, ()).findings)
 
     [far] = told(500)
     assert (far.type, far.severity) == ("consumer_lag", "warning")
