@@ -1,8 +1,9 @@
-"""What a stream's events say of its connection: sessions, reconnects, open gaps, the producer's clock. Pure."""
+"""What a stream's events say of its connections: sessions, reconnects, open gaps, the producer's clock. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 from tapeline.model.events import FeedEvent
@@ -17,10 +18,59 @@ _LEAST_CLOCK_BEATS: Final = 10
 _CLOCK_LIMIT_NS: Final = 1_000_000_000
 
 
-class Connection:
-    """One stream of one source. Moments are ns since the epoch, by the watchdog's clock."""
+class Stream:
+    """One stream of one source: its open gaps, and the connection of each kind, as they may come over several.
+
+    Events name a session, and only heartbeats the kinds that come over it. Moments are ns since the epoch, by the
+    watchdog's clock.
+    """
 
     def __init__(self) -> None:
+        self.gaps: dict[str, Gap] = {}
+        """Gaps that have not ended, by id."""
+        self._epoch = 0
+        self._connections: dict[str, Connection] = {}
+        self._connected_ns: dict[str, int] = {}
+        """When sessions began that are not over, by their names."""
+
+    def connection(self, kind: str) -> Connection:
+        """Return what a kind comes over."""
+        return self._connections.setdefault(kind, Connection(self.gaps))
+
+    def take(self, event: FeedEvent, heard_ns: int) -> bool:
+        """Take in an event; return False for one of a session that is over, which says nothing of now."""
+        if event.epoch < self._epoch:
+            return False
+        if event.epoch > self._epoch:
+            self._epoch = event.epoch
+            self._connected_ns.clear()
+        match event.type:
+            case "connected":
+                self._connected_ns[event.session] = heard_ns
+            case "disconnected" | "stopped":
+                self._connected_ns.pop(event.session, None)
+            case "gap_opened" | "gap_closed":
+                self._note_gap(event.gap)
+                return True
+        if event.kind is not None:
+            self.connection(event.kind).beat(event, heard_ns, self._connected_ns.get(event.session))
+            return True
+        known = self._connections.values()
+        for connection in [each for each in known if each.session == event.session] or list(known):
+            connection.take(event, heard_ns)
+        return True
+
+    def _note_gap(self, gap: Gap | None) -> None:
+        if gap is not None and gap.state == "open":
+            self.gaps[gap.id] = gap
+        elif gap is not None:
+            self.gaps.pop(gap.id, None)
+
+
+class Connection:
+    """What one kind of a stream comes over."""
+
+    def __init__(self, gaps: Mapping[str, Gap]) -> None:
         self.session = ""
         self.epoch = 0
         self.is_connected: bool | None = None
@@ -30,36 +80,35 @@ class Connection:
         self.connected_ns: int | None = None
         self.reconnects = 0
         """Connections after the first one that was heard of."""
-        self.gaps: dict[str, Gap] = {}
-        """Gaps that have not ended, by id."""
+        self.gaps = gaps
+        """Gaps of the stream that have not ended, by id."""
         self._connects: deque[int] = deque(maxlen=_MOST_CONNECTS)
         self._offsets_ns: deque[int] = deque(maxlen=_CLOCK_BEATS)
 
-    def take(self, event: FeedEvent, heard_ns: int) -> bool:
-        """Take in an event; return False for one of a session that is over, which says nothing of now."""
-        if event.epoch < self.epoch:
-            return False
-        is_new = event.session != self.session
-        if event.type in ("disconnected", "stopped") and is_new and self.is_connected and event.epoch == self.epoch:
-            return False
-        self.epoch = event.epoch
-        if is_new:
-            self.session = event.session
-            # Of another process, perhaps, with another clock.
-            self._offsets_ns.clear()
-        match event.type:
-            case "connected":
-                self._connect(heard_ns)
-            case "disconnected" | "stopped":
-                self.is_connected, self.reason = False, event.reason
-            case "gap_opened" | "gap_closed":
-                self._note_gap(event.gap)
-            case "heartbeat":
-                self._offsets_ns.append(heard_ns - event.at)
-                # Some producers beat while the vendor does not answer them.
-                if event.ticks and self.is_connected is not True and (is_new or self.is_connected is None):
-                    self._connect(heard_ns)
-        return True
+    def take(self, event: FeedEvent, heard_ns: int) -> None:
+        """Take in that a session began or ended: this connection's, or one of which that is not known."""
+        if (
+            self.is_connected
+            and event.epoch == self.epoch
+            and (event.type == "connected" or event.session != self.session)
+        ):
+            # Another kind's, over which nothing of this one comes.
+            return
+        self._name(event)
+        if event.type == "connected":
+            self._connect(heard_ns)
+        else:
+            self.is_connected, self.reason = False, event.reason
+
+    def beat(self, event: FeedEvent, heard_ns: int, connected_ns: int | None) -> None:
+        """Take in a heartbeat; its session began at `connected_ns`, None where that was not heard."""
+        is_new = self._name(event)
+        self._offsets_ns.append(heard_ns - event.at)
+        if self.is_connected is None and connected_ns is not None:
+            self._connect(connected_ns)
+        # Some producers beat while the vendor does not answer them.
+        elif event.ticks and self.is_connected is not True and (is_new or self.is_connected is None):
+            self._connect(heard_ns)
 
     @property
     def has_ended(self) -> bool:
@@ -91,8 +140,12 @@ class Connection:
             self._connects.append(heard_ns)
         self.is_connected, self.reason, self.connected_ns = True, "", heard_ns
 
-    def _note_gap(self, gap: Gap | None) -> None:
-        if gap is not None and gap.state == "open":
-            self.gaps[gap.id] = gap
-        elif gap is not None:
-            self.gaps.pop(gap.id, None)
+    def _name(self, event: FeedEvent) -> bool:
+        """Take note of the session, and return whether it is another one than before."""
+        self.epoch = event.epoch
+        if event.session == self.session:
+            return False
+        self.session = event.session
+        # Of another process, perhaps, with another clock.
+        self._offsets_ns.clear()
+        return True

@@ -45,7 +45,7 @@ def feed_rows(report: FeedReport) -> Iterator[Row]:
     reconnects: dict[tuple[str, str], int] = {}
     for row in report.rows:
         key = row.key
-        reconnects[key.source, key.stream] = row.reconnects
+        reconnects[key.source, key.stream] = max(row.reconnects, reconnects.get((key.source, key.stream), 0))
         for state in FeedState:
             yield metrics.FEED_STATE, (*key, state), state is row.state
         for flag in row.flags:

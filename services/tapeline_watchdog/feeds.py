@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from tapeline.feed.calendar import Calendar
 from tapeline.model.events import FeedEvent
 from tapeline_watchdog.cadence import Rate
-from tapeline_watchdog.connection import Connection
+from tapeline_watchdog.connection import Stream
 from tapeline_watchdog.lane import FeedLimits, FeedState, Flag, Lane
 from tapeline_watchdog.latency import Latency
 from tapeline_watchdog.sessions import Sessions
@@ -100,7 +100,7 @@ class Feeds:
         self._calendar_of = calendar_of
         self._limits = limits or FeedLimits()
         self._sessions: dict[str, Sessions] = {}
-        self._connections: dict[tuple[str, str], Connection] = {}
+        self._streams: dict[tuple[str, str], Stream] = {}
         self._lanes: dict[FeedKey, Lane] = {}
         self._states: dict[FeedKey, tuple[FeedState, int]] = {}
         self._failures: dict[str, deque[tuple[int, str]]] = {}
@@ -117,7 +117,7 @@ class Feeds:
         elif event.type == "fetch_failed":
             failures = self._failures.setdefault(event.source, deque(maxlen=_MOST_FAILURES))
             failures.append((heard_ns, event.reason))
-        elif self._connection(name).take(event, heard_ns) and event.kind is not None:
+        elif self._stream(name).take(event, heard_ns) and event.kind is not None:
             self._lane(FeedKey(*name, event.kind)).beat(event, heard_ns)
 
     def listen_anew(self, now_ns: int) -> None:
@@ -132,11 +132,8 @@ class Feeds:
         rows = tuple(self._row(key, self._lanes[key], now_ns) for key in sorted(self._lanes))
         return FeedReport(now_ns, rows, tuple(self._origins[name] for name in sorted(self._origins)))
 
-    def _connection(self, name: tuple[str, str]) -> Connection:
-        connection = self._connections.get(name)
-        if connection is None:
-            connection = self._connections[name] = Connection()
-        return connection
+    def _stream(self, name: tuple[str, str]) -> Stream:
+        return self._streams.setdefault(name, Stream())
 
     def _lane(self, key: FeedKey) -> Lane:
         lane = self._lanes.get(key)
@@ -145,7 +142,7 @@ class Feeds:
             if calendar.name not in self._sessions:
                 self._sessions[calendar.name] = Sessions(calendar)
             sessions = self._sessions[calendar.name]
-            connection = self._connection((key.source, key.stream))
+            connection = self._stream((key.source, key.stream)).connection(key.kind)
             lane = self._lanes[key] = Lane(key.kind, connection, sessions, self._limits, self._listening_ns)
         return lane
 
@@ -211,7 +208,7 @@ class Feeds:
                 del self._lanes[key]
                 self._states.pop(key, None)
                 if not any(other[:2] == key[:2] for other in self._lanes):
-                    del self._connections[key[:2]]
+                    del self._streams[key[:2]]
 
 
 def dataset_of(stream: str, datasets: Mapping[str, str]) -> str:

@@ -142,7 +142,7 @@ def service_down(market: Market) -> None:
 def flapping(market: Market) -> None:
     for number in range(4):
         market.run(market.now_ns + BEAT_S * S)
-        event("disconnected", reason="reset by peer", session=f"s{number}")(market)
+        event("disconnected", reason="reset by peer", session=f"s{number}" if number else "s")(market)
         event("connected", session=f"s{number + 1}")(market)
         market.sources[1].fields = {"session": f"s{number + 1}"}
 
