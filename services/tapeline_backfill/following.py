@@ -43,6 +43,9 @@ class Follower:
                 self._log.partitions(topic)
             first, end = self._log.bounds(topic, _PARTITION)
             begin = max(first, self._next.get(topic, first))
+            if begin > end:
+                # The topic was made anew: it has another beginning.
+                begin = first
             for message in self._log.read(topic, _PARTITION, begin, end):
                 self._take(name, message.value(), message.offset() or 0)
                 self._next[topic] = (message.offset() or 0) + 1

@@ -11,6 +11,7 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.transactions import Outgoing, TransactionalPublisher
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, EventType
 from tapeline.ops.logs import get_logger
+from tapeline_backfill.requests import FILLED
 
 log = get_logger("backfill")
 
@@ -102,9 +103,18 @@ class Journal:
                 await asyncio.gather(task, return_exceptions=True)
 
     def check(self) -> None:
-        """Return where the work may go on. Raises Halted."""
-        if halt := self._halt():
+        """Return where the work may go on. Raises Halted.
+
+        What is on the tape cannot be cancelled any more.
+        """
+        halt = self._halt()
+        if halt == "stopped" or (halt and self.event.type not in FILLED):
             raise Halted(halt)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the last command is to cancel it."""
+        return self._halt() == "cancelled"
 
 
 def _log(event: BackfillEvent) -> None:

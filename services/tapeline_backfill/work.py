@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any, Final, Literal
 
 from tapeline.bus.transactions import TransactionalPublisher
-from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable
+from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable, TopicMismatch
 from tapeline.feed.back_ends import BackEnd
 from tapeline.feed.budget import Budgets
 from tapeline.model.backfill import BackfillEvent, BackfillRequest
@@ -103,7 +103,7 @@ class Work:
             except Fenced as error:
                 log.warning("fenced", request=request.id, reason=str(error))
                 return "fenced"
-            except (BrokerUnavailable, DeliveryFailed) as error:
+            except Retryable as error:
                 log.warning("Kafka is away", request=request.id, reason=str(error))
                 return "away"
 
@@ -127,7 +127,8 @@ class Work:
             await self._halted(journal, halted.halt)
         except (BrokerUnavailable, DeliveryFailed):
             raise
-        except Retryable as error:
+        except (Retryable, TopicMismatch) as error:
+            # A topic that is not there may be made, or made anew, at this moment.
             await self._failed(journal, error)
         except (Misconfigured, BadData) as error:
             if journal.event.attempt:
@@ -151,8 +152,11 @@ class Work:
             await verify(journal, self._tape)
             await journal.tell("completed", next_attempt_at=self._now_ns())
         next_at = journal.event.next_attempt_at
-        if journal.event.counted is None and next_at is not None and next_at <= self._now_ns():
-            await prove(journal, ways, self._settings, self._now_ns)
+        if journal.event.counted is None and next_at is not None:
+            if journal.is_cancelled:
+                await journal.tell(journal.event.type, reason="a command has cancelled its proof")
+            elif next_at <= self._now_ns():
+                await prove(journal, ways, self._settings, self._now_ns)
         if self._recompute is None or not is_to_be_recomputed(journal.event):
             return "told"
         # The proof may still be to come.
@@ -168,7 +172,7 @@ class Work:
             await journal.tell("recomputed", revised_rows=revised, next_attempt_at=next_at)
         return "told"
 
-    async def _failed(self, journal: Journal, error: Retryable) -> None:
+    async def _failed(self, journal: Journal, error: Retryable | TopicMismatch) -> None:
         event = journal.event
         at_ns = next_attempt_ns(error, max(1, event.attempt), self._settings, self._now_ns(), self._random)
         changes: dict[str, Any] = {}

@@ -1,0 +1,44 @@
+"""What happens to requests when commands, topics and answers come at the wrong moment."""
+
+from __future__ import annotations
+
+from confluent_kafka.admin import AdminClient
+from tests.integration.backfill.rig import SOURCE, TOPICS, Rig, a_request, window_of
+from tests.integration.backfill.scripted import Script
+from tests.integration.feed.vendor import market
+
+from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.tail import backfill_topic
+from tapeline.bus.topics import apply_topics, load_topics
+from tapeline.model.backfill import REQUESTS_TOPIC
+
+
+async def test_what_is_on_the_tape_stays_filled_when_it_is_cancelled_before_it_is_proven(rig: Rig) -> None:
+    ticks = market(400)
+    rig.ask(request := a_request(window_of(ticks)))
+    async with rig.service(Script(ticks, counts=lambda _: None), proof_interval_s=3_600.0):
+        await rig.until(request, lambda event: event.type == "completed" and event.next_attempt_at is not None)
+        rig.ask(request.model_copy(update={"command": "cancel"}))
+        ended = await rig.until(request, lambda event: event.next_attempt_at is None)
+    assert (ended.type, ended.published, ended.reason) == ("completed", 400, "a command has cancelled its proof")
+
+
+async def test_goes_on_after_topics_were_made_anew(rig: Rig) -> None:
+    ticks = market(400)
+    before = [a_request(window_of(ticks.cut(at, at + 100))) for at in (0, 100, 200)]
+    async with rig.service(Script(ticks), attempts=20):
+        rig.ask(*before)
+        for each in before:
+            await rig.until(each, lambda event: event.type == "proven")
+        admin = AdminClient({"bootstrap.servers": rig.servers})
+        gone = admin.delete_topics([namespaced(REQUESTS_TOPIC), backfill_topic(SOURCE)])
+        for future in gone.values():
+            future.result()
+        declared = load_topics()
+        apply_topics(rig.servers, [declared[REQUESTS_TOPIC]])
+        rig.ask(request := a_request(window_of(ticks.cut(300, 400))))
+        waiting = await rig.until(request, lambda event: event.type in ("failed", "rejected"))
+        assert (waiting.type, waiting.failure) == ("failed", "transient")
+        apply_topics(rig.servers, [declared[name] for name in TOPICS])
+        proven = await rig.until(request, lambda event: event.type == "proven")
+    assert proven.published == proven.read == len(rig.backfilled(request)) >= 100
