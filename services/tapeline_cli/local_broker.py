@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,14 +73,16 @@ class BrokerState:
 class LocalBroker:
     """One Kafka broker: data, settings and log in ``<state>/kafka``, its address in ``<state>/kafka.json``.
 
-    `jars` is where the broker's jars are, or are put; brokers may share it.
+    `jars` is where the broker's jars are, or are put; brokers may share it. `properties` are Kafka's own, besides those
+    that it always has.
     """
 
-    def __init__(self, state: Path, jars: Path | None = None) -> None:
+    def __init__(self, state: Path, jars: Path | None = None, properties: Mapping[str, str] | None = None) -> None:
         state = state.absolute()
         self._home = state / "kafka"
         self.jars = jars or self._home / f"jars-{kafka_version()}"
         self._properties = self._home / "server.properties"
+        self._more = dict(properties or {})
         self._data = self._home / "data"
         self._state_file = state / "kafka.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -136,9 +138,8 @@ class LocalBroker:
         java = find_java()
         fetch_jars(self.jars)
         port = self._free_port()
-        self._properties.write_text(
-            PROPERTIES.format(host=_HOST, port=port, controller_port=any_free_port(), data=self._data)
-        )
+        usual = PROPERTIES.format(host=_HOST, port=port, controller_port=any_free_port(), data=self._data)
+        self._properties.write_text(usual + "".join(f"{name}={value}\n" for name, value in self._more.items()))
         run = [str(java), f"-Xmx{HEAP_MB}m", *_LOGGING, "-cp", f"{self.jars}/*"]
         with self.log.open("wb") as log:
             if not (self._data / "meta.properties").exists():

@@ -1,0 +1,80 @@
+"""What goes wrong at the vendor's gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from tests.chaos.desk import Desk
+
+ABSENT: Final = ("feed_disconnected", "feed_silent")
+AWAY_S: Final = 4.0
+
+Befall = Callable[[Desk], Awaitable[None]]
+
+
+def lasts(name: str, *, seconds: float = AWAY_S, **parameters: Any) -> Befall:
+    """Return a fault that lasts for so long."""
+
+    async def befall(desk: Desk) -> None:
+        desk.vendor.gateway.faults.start(name, seconds=seconds, **parameters)
+        await passed(desk)
+
+    return befall
+
+
+def ends(name: str, *, then: str = "refuse", stage: str = "", **parameters: Any) -> Befall:
+    """Return a fault that ends the session, and then keeps others from beginning for a while."""
+
+    async def befall(desk: Desk) -> None:
+        staged = {"stage": stage} if stage else {}
+        desk.vendor.gateway.faults.start(then, seconds=AWAY_S, **staged)
+        desk.vendor.gateway.faults.start(name, **parameters)
+        await passed(desk)
+
+    return befall
+
+
+def stops(name: str, *, first: str = "") -> Befall:
+    """Return a fault that no retry mends: the producer ends, and is begun again once somebody has mended it."""
+
+    async def befall(desk: Desk) -> None:
+        desk.vendor.gateway.faults.start(name, seconds=600.0)
+        if first:
+            desk.vendor.gateway.faults.start(first)
+        assert await desk.producer.ended() == 1
+        await desk.until_incident(*ABSENT)
+        desk.vendor.gateway.faults.clear()
+        await desk.producer.start()
+        await desk.until_ticks(1_000)
+
+    return befall
+
+
+async def lacks_records(desk: Desk) -> None:
+    """Let replays be short of some records, and say that they are complete."""
+    desk.vendor.gateway.faults.start("lost-replay", count=5)
+    desk.vendor.gateway.faults.start("refuse", seconds=AWAY_S)
+    desk.vendor.gateway.faults.start("rst")
+    await desk.until_ticks(1_000)
+    desk.vendor.gateway.faults.clear()
+    await passed(desk)
+
+
+async def doubtful_book(desk: Desk) -> None:
+    """Let the book of the future that trades most be in doubt, and nobody be told it anew for a while."""
+    desk.vendor.gateway.faults.start("refuse", seconds=3 * AWAY_S)
+    desk.vendor.gateway.faults.start("bad-book", symbol=desk.vendor.listed()[0].raw_symbol)
+    await desk.until_incident("feed_degraded")
+    desk.vendor.gateway.faults.clear()
+    await passed(desk)
+
+
+async def passed(desk: Desk) -> None:
+    """Wait until nothing goes wrong any more, and live ticks come."""
+
+    async def is_well() -> bool:
+        return not desk.vendor.gateway.faults.active()
+
+    await desk.until("the fault has passed", is_well)
+    await desk.until_ticks(1_000)
