@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -25,6 +27,8 @@ _log = logging.getLogger("tapeline.bus.transactions")
 # librdkafka says it at every attempt, and of a fenced producer several times; the errors that are raised say it once.
 _RAISED: Final = ("FAIL ", "GETPID ", "TXNERR ", "FATAL ", "ADDPARTS ")
 _log.addFilter(lambda record: not record.getMessage().startswith(_RAISED))
+# Of one that is fenced, or whose broker is away, nothing is left to abort.
+warnings.filterwarnings("ignore", message="Producer abort_transaction failed during close", category=RuntimeWarning)
 
 
 class Outgoing(NamedTuple):
@@ -118,7 +122,9 @@ class TransactionalPublisher:
     def close(self) -> None:
         """Leave the broker; a batch that is not committed never will be."""
         self._producer.purge()
-        self._producer.close()
+        # To end its transaction is the broker's business, or that of whoever has followed.
+        with contextlib.suppress(KafkaException):
+            self._producer.close()
 
     def _produce(self, message: Outgoing, deadline_s: float) -> None:
         while True:

@@ -200,6 +200,6 @@ class Worker:
         deadline_s = time.monotonic() + DEADLINE_S
         while not (found := self.said(event)):
             assert self.process.poll() is None, self.logs.read_text()
-            assert time.monotonic() < deadline_s, f"never said: {event}"
+            assert time.monotonic() < deadline_s, f"never said: {event}\n{self.logs.read_text()}"
             time.sleep(0.02)
         return found[0]
