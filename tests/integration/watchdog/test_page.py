@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -137,6 +138,27 @@ async def test_what_it_shows_is_what_the_paths_say(browser: Browser, scripted: S
             "▲ 1",
             "▲ $184.53 of $220",
         ]
+
+
+async def test_nothing_is_told_twice_or_as_worse_than_it_is(browser: Browser, scripted: ScriptedPage) -> None:
+    changed = documents(time.time_ns())
+    flags = [{"name": "reconnects", "reason": "3 reconnects"}, {"name": "clock", "reason": "a clock is ahead"}]
+    changed["feeds"]["feeds"][0] |= {"state": "DEGRADED", "reason": "3 reconnects", "flags": flags}
+    for gap in changed["gaps"]["gaps"]:
+        gap["stage"] = "filled"
+    changed["incidents"]["incidents"][0]["request_ids"] = [str(uuid5(NAMESPACE_URL, str(at))) for at in range(5)]
+    scripted.documents.update(changed)
+    async with opened(browser, scripted.url) as page:
+        feed = page.locator("#feeds-table tbody tr", has_text="3 reconnects").first
+        await expect(feed).to_contain_text("3 reconnects; a clock is ahead")
+        assert (await feed.inner_text()).count("3 reconnects") == 1
+        # What is on the tape again is not missing, whether or not the vendor has counted it by now.
+        waiting = len(changed["gaps"]["gaps"])
+        assert await page.locator("#sum-gaps").inner_text() == f"0 {waiting} filled, not proven yet"
+        # As they are given to `tapeline backfill show`.
+        begins = [name[:8] for name in changed["incidents"]["incidents"][0]["request_ids"]]
+        first = (await column(page, "incidents-table", 1))[0]
+        assert f"backfills {', '.join(begins[:3])} and 2 more" in first
 
 
 async def test_the_market_is_shown_to_the_last_decimal(browser: Browser, scripted: ScriptedPage) -> None:

@@ -68,7 +68,7 @@ function facts(chain) {
   const left = (milliseconds(chain.expiry) - nowMs()) / 1000;
   said.push(piece(left > 0 ? ` · expires in ${duration(left)}` : " · expired"));
   if (chain.delay_s) said.push(piece(` · delayed by the vendor ${duration(chain.delay_s)}`, "warn"));
-  if (chain.forward) said.push(piece(` · forward ${price(chain.forward.value).join("")} by ${chain.forward.from}`));
+  if (chain.forward) said.push(piece(` · forward ${fixed(Number(chain.forward.value), 2)} by ${chain.forward.from}`));
   if (chain.underlying_price) said.push(piece(` · ${chain.underlying} ${price(chain.underlying_price.value).join("")}`));
   const expected = known(chain.expected) ? ` of ${count(chain.expected)} (${chain.expected_from})` : "";
   said.push(piece(` · ${count(chain.received)}${expected} contracts`, chain.complete ? "" : "warn"));

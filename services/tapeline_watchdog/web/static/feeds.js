@@ -21,7 +21,7 @@ function rank(feed) {
 }
 
 function why(feed) {
-  const flags = feed.flags.map((flag) => Object.values(flag).filter(known).join(": "));
+  const flags = feed.flags.map((flag) => flag.reason || flag.name).filter((flag) => !feed.reason.includes(flag));
   return [feed.reason, ...flags].filter(Boolean).join("; ");
 }
 

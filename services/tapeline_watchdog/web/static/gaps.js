@@ -1,7 +1,7 @@
 // Gaps, and how far their backfills are.
 
 import { DASH, count, dollars, duration, known, share, utcOf } from "./format.js";
-import { fill, piece, state } from "./table.js";
+import { fill, flagged, piece, state } from "./table.js";
 
 const STAGES = {
   open: ["■", "bad"],
@@ -13,6 +13,7 @@ const STAGES = {
 };
 const ORDER = Object.keys(STAGES);
 const OVER = new Set(["proven", "given_up"]);
+const MISSING = new Set(["open", "bounded", "requested"]);
 
 function progress(request) {
   if (!request) return DASH;
@@ -61,6 +62,9 @@ export function showGaps(document, table, nowMs) {
   return ordered;
 }
 
-export function openOf(gaps) {
-  return gaps.filter((gap) => !OVER.has(gap.stage));
+export function summary(gaps) {
+  const missing = gaps.filter((gap) => MISSING.has(gap.stage)).length;
+  const filled = gaps.filter((gap) => gap.stage === "filled").length;
+  const waiting = filled ? [piece(` ${count(filled)} filled, not proven yet`, "sub")] : [];
+  return [...flagged(missing), ...waiting];
 }

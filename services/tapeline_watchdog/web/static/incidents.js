@@ -3,6 +3,8 @@
 import { duration, known, milliseconds, utcOf } from "./format.js";
 import { fill, piece, state } from "./table.js";
 
+const SHOWN = 3;
+
 function lasted(incident, nowMs) {
   const end = known(incident.closed_at) ? milliseconds(incident.closed_at) : nowMs;
   return duration(Math.max(0, (end - milliseconds(incident.opened_at)) / 1000));
@@ -13,6 +15,12 @@ function signs(incident) {
   return incident.severity === "critical" ? state("■", "open, critical", "bad") : state("▲", "open, warning", "warn");
 }
 
+/** Name them as `tapeline backfill show` takes them. */
+function backfills(ids) {
+  const more = ids.length > SHOWN ? ` and ${ids.length - SHOWN} more` : "";
+  return `backfill${ids.length > 1 ? "s" : ""} ${ids.slice(0, SHOWN).map((id) => id.slice(0, 8)).join(", ")}${more}`;
+}
+
 export function showIncidents(document, table, nowMs) {
   const rank = (incident) => (incident.state === "open" ? 0 : 1);
   const moment = (incident) => BigInt(incident.opened_at);
@@ -20,7 +28,7 @@ export function showIncidents(document, table, nowMs) {
   fill(table, ordered.map((incident) => {
     const facts = [incident.subject];
     if (incident.flaps) facts.push(`came back ${incident.flaps} times`);
-    if (incident.request_ids.length) facts.push(`backfill ${incident.request_ids.join(", ")}`);
+    if (incident.request_ids.length) facts.push(backfills(incident.request_ids));
     return {
       key: incident.id,
       className: incident.state === "open" ? "fault" : "over",

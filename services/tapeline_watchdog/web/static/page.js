@@ -1,8 +1,8 @@
 // The page: takes what the stream tells, gives each part its own, and says how old everything is.
 
-import { DASH, count, duration, exchange, milliseconds, utc } from "./format.js";
+import { DASH, duration, exchange, milliseconds, utc } from "./format.js";
 import { follow } from "./link.js";
-import { piece, show } from "./table.js";
+import { flagged, piece, show } from "./table.js";
 import * as chain from "./chain.js";
 import * as costs from "./costs.js";
 import * as feeds from "./feeds.js";
@@ -59,8 +59,7 @@ const takes = {
     show(at("sum-lag"), lag.summary(lag.showLag(document, at("lag-table"))));
   },
   gaps(document) {
-    const open = gaps.openOf(gaps.showGaps(document, at("gaps-table"), nowMs()));
-    show(at("sum-gaps"), flagged(open.length));
+    show(at("sum-gaps"), gaps.summary(gaps.showGaps(document, at("gaps-table"), nowMs())));
   },
   incidents(document) {
     const open = incidents.openOf(incidents.showIncidents(document, at("incidents-table"), nowMs()));
@@ -84,10 +83,6 @@ const takes = {
     asOfMs.set("flow", flow.newestMs());
   },
 };
-
-function flagged(number) {
-  return number ? [piece("▲ ", "mark warn", { hidden: true }), piece(count(number))] : [piece("0")];
-}
 
 /** Tell those who cannot see of incidents: when another one opens or closes, and not of every figure. */
 function announce(open) {

@@ -1,5 +1,7 @@
 // Tables that change in place, so that neither focus nor scrolling is lost. All values are set as text.
 
+import { count } from "./format.js";
+
 /** Return a piece of a cell: a text with a class, or with `tag`, `title`, `value` and `max` an element that has them. */
 export function piece(text, className = "", more = {}) {
   return { text, className, ...more };
@@ -8,6 +10,11 @@ export function piece(text, className = "", more = {}) {
 /** Return a sign and a word for a state; the sign is for the eye only, the word says the same. */
 export function state(mark, word, tone, title) {
   return [piece(mark, "mark " + tone, { hidden: true }), piece(" " + word, tone, { title })];
+}
+
+/** Return the pieces of a number that is 0 where all is well. */
+export function flagged(number) {
+  return number ? [piece("▲ ", "mark warn", { hidden: true }), piece(count(number))] : [piece("0")];
 }
 
 /** Return the pieces of an exact price: what is beyond two decimals is set smaller. */
