@@ -13,6 +13,7 @@ from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline_watchdog.cost_pages import CostPages, cost_rows
 from tapeline_watchdog.cost_watching import CostWatch
+from tapeline_watchdog.dead_letter_watching import DeadLetterWatch
 from tapeline_watchdog.exporter import Row, exported, feed_rows, gap_rows, incident_rows, rows
 from tapeline_watchdog.feed_findings import feed_findings
 from tapeline_watchdog.feed_pages import FeedPages
@@ -37,7 +38,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     """Watch until SIGTERM or SIGINT."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
     costs = CostWatch(CostSettings.load(), servers, timeout_s=settings.timeout_s)
-    gaps = GapWatch(settings, servers)
+    gaps, letters = GapWatch(settings, servers), DeadLetterWatch(settings, servers)
     gap_pages = GapPages(gaps)
     lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
 
@@ -56,7 +57,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         limit_ns = round(settings.incident_gap_s * 1e9)
         return None if report is None else gap_findings((gap for gap, _ in report.gaps), limit_ns, now_ns)
 
-    judges = (judge_feeds, judge_groups, judge_gaps, costs.judge)
+    judges = (judge_feeds, judge_groups, judge_gaps, costs.judge, letters.judge)
     incidents = IncidentWatch(settings, servers, judges, timeout_s=settings.timeout_s)
     incident_pages = IncidentPages(incidents)
     documents = {
@@ -69,7 +70,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     page = Page(documents, settings, servers)
     pages = (lag_pages, feed_pages, gap_pages, incident_pages, CostPages(costs), page)
     routes = [route for each in pages for route in each.routes()]
-    parts = (watch, feeds, gaps, incidents, costs, page)
+    parts = (watch, feeds, gaps, letters, incidents, costs, page)
 
     def values() -> Iterator[Row]:
         # Of a cluster that does not answer no figure is better than an old one.

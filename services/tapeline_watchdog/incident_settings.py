@@ -55,6 +55,9 @@ class IncidentSettings(ServiceSettings):
     incident_broker_s: float = Field(10.0, ge=0.0, le=86_400.0)
     """Kafka's not answering for longer than this is an incident, which is written once it is back."""
 
+    incident_dead_letters_s: float = Field(300.0, ge=0.0, le=86_400.0)
+    """Bad data that was set aside is an incident at once, and until so long after the last of it."""
+
     incident_well_s: float = Field(60.0, ge=0.0, le=86_400.0)
     """For how long all must be well before an incident is over; twice as long for each time that it came back."""
 
@@ -93,6 +96,10 @@ class IncidentSettings(ServiceSettings):
     def broker_limit_ns(self) -> int:
         """Return for how long (ns) Kafka may be away without an incident."""
         return round(self.incident_broker_s * 1e9)
+
+    def dead_letters_last_ns(self) -> int:
+        """Return for how long (ns) a dead letter counts."""
+        return round(self.incident_dead_letters_s * 1e9)
 
     def webhooks(self) -> tuple[Webhook, ...]:
         """Return who is told of incidents."""

@@ -25,6 +25,7 @@ IncidentType = Literal[
     "backfill_failed",
     "budget",
     "broker_away",
+    "dead_letters",
 ]
 
 
