@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final
-
-from confluent_kafka import Message
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
@@ -91,7 +89,7 @@ class DeadLetterWatch:
         if self._next >= end:
             return
         for message in letters.read(self._topic, _PARTITION, max(begin, self._next), end):
-            self._take(message)
+            self._take(message.offset() or 0, dict(message.headers() or ()), message.timestamp()[1])
         self._next = end
         letters.assign({})
 
@@ -101,10 +99,9 @@ class DeadLetterWatch:
         found = letters.offset_since(self._topic, _PARTITION, since_ns // 1_000_000)
         return end if found is None else found
 
-    def _take(self, message: Message) -> None:
-        offset, (_, appended_ms) = message.offset() or 0, message.timestamp()
+    def _take(self, offset: int, headers: Mapping[str, str | bytes | None], appended_ms: int) -> None:
         now_ns = self._now_ns()
         # What was there before the watchdog is as old as Kafka says; what comes is new, whatever its writer's clock.
         heard_ns = now_ns if self._read_ns is not None else min(now_ns, appended_ms * 1_000_000)
-        self._letters.take(letter_of(dict(message.headers() or ()), offset, heard_ns))
+        self._letters.take(letter_of(headers, offset, heard_ns))
         self._next = offset + 1
