@@ -52,7 +52,11 @@ class Recomputed:
 
 
 class Recomputer:
-    """Recomputes what backfills have touched, one at a time per stream. A repeat publishes nothing."""
+    """Recomputes what backfills have touched, one at a time per stream. A repeat publishes nothing.
+
+    Two workers may do so at the same time: whoever finds the other's rows among its own does it once more, until a pass
+    is alone; what it knows of then, the other's rows had not been computed with more.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -64,23 +68,30 @@ class Recomputer:
         Raises BrokerUnavailable, DeliveryFailed, and what `reason_to_wait` raises.
         """
         async with self._turns.setdefault((request.source, request.stream), asyncio.Lock()):
-            await _unhurried(reason_to_wait)
-            try:
-                one = await asyncio.to_thread(_Pass.begin, self._bootstrap, request)
-                reason = "no state from before the gap is kept, and neither is the log from its beginning"
-            except TopicMismatch as error:
-                # Where no processor was ever set up there is nothing to compute anew.
-                one, reason = None, str(error)
-            if one is None:
-                log.warning("not recomputed", request=request.id, stream=request.stream, reason=reason)
-                return Recomputed(0, reason=reason)
-            publisher = Publisher(self._bootstrap, "tapeline-recompute")
-            try:
-                rows = await self._run(one, publisher, reason_to_wait)
-                await publisher.delivered(_DELIVERY_S)
-            finally:
-                one.close()
-                await publisher.close(0.0)
+            rows = 0
+            while True:
+                await _unhurried(reason_to_wait)
+                try:
+                    one = await asyncio.to_thread(_Pass.begin, self._bootstrap, request)
+                    reason = "no state from before the gap is kept, and neither is the log from its beginning"
+                except TopicMismatch as error:
+                    # Where no processor was ever set up there is nothing to compute anew.
+                    one, reason = None, str(error)
+                if one is None:
+                    log.warning("not recomputed", request=request.id, stream=request.stream, reason=reason)
+                    return Recomputed(rows, reason=reason)
+                publisher = Publisher(self._bootstrap, "tapeline-recompute")
+                try:
+                    published = await self._run(one, publisher, reason_to_wait)
+                    await publisher.delivered(_DELIVERY_S)
+                    is_alone = await asyncio.to_thread(one.revised) <= published
+                finally:
+                    one.close()
+                    await publisher.close(0.0)
+                rows += published
+                if is_alone:
+                    break
+                # Another worker's rows came in between: whichever came last, they may know of less.
         log.info("recomputed", request=request.id, stream=request.stream, kind=request.kind, rows=rows)
         return Recomputed(rows, one.closes_at)
 
@@ -105,9 +116,13 @@ async def _unhurried(reason_to_wait: ReasonToWait) -> None:
 class _Pass:
     """One pass over the log, in steps. Blocking calls, from one thread at a time."""
 
-    def __init__(self, recompute: Recompute, messages: Iterator[list[RowMessage]]) -> None:
+    def __init__(
+        self, recompute: Recompute, messages: Iterator[list[RowMessage]], reader: TapeReader, rows_end: int
+    ) -> None:
         self.closes_at = recompute.days.closes_at
         self._messages = messages
+        self._reader = reader
+        self._rows_end = rows_end
 
     @staticmethod
     def begin(bootstrap: str, request: BackfillRequest) -> _Pass | None:
@@ -115,6 +130,7 @@ class _Pass:
         calendar = cme_globex_equity()
         sessions = Sessions.of_days(calendar.opens, calendar.closes, calendar.days, "GLBX.MDP3")
         reader = TapeReader(bootstrap, request, sessions)
+        rows_end = reader.rows_end()
         first, end = reader.bounds()
         start = reader.sound_start(first, end)
         if start is None:
@@ -133,11 +149,15 @@ class _Pass:
         )
         rows = reader.rows(start.next)
         recompute = Recompute(request, start.state, filling, rows, sessions, marks.newest_ts)
-        return _Pass(recompute, _steps(recompute, reader, start.next, end))
+        return _Pass(recompute, _steps(recompute, reader, start.next, end), reader, rows_end)
 
     def step(self) -> list[RowMessage] | None:
         """Go on for a while and return what is to be published; None at the end."""
         return next(self._messages, None)
+
+    def revised(self) -> int:
+        """Return how many rows of the stream's kind were computed anew since the pass began, by whomever."""
+        return self._reader.revised_since(self._rows_end)
 
     def close(self) -> None:
         """Leave the broker."""

@@ -23,7 +23,7 @@ from tapeline.ops.logs import get_logger
 from tapeline.orderflow import partition
 from tapeline.orderflow.partition import PartitionState
 from tapeline.orderflow.parts import PRESSURE, unpack_parts
-from tapeline.orderflow.revising import NewestRows
+from tapeline.orderflow.revising import NewestRows, revised_rows
 from tapeline.orderflow.sessions import Sessions
 from tapeline.orderflow.soundness import is_sound
 from tapeline_backfill.requests import FILLED
@@ -107,15 +107,41 @@ class TapeReader:
         """Return the newest rows of all windows that may have closed since a message of the live log was written."""
         request = self._request
         rows = NewestRows(request.source, request.stream, request.kind)
-        topic, key = namespaced(PRESSURE_TOPIC), f"{request.source}/{request.stream}"
+        key = self._rows_key
         with self._log() as reader:
-            at = partition_of(key, reader.partitions(topic))
+            topic, at = self._rows_place(reader)
             first, end = reader.bounds(topic, at)
             begin = reader.offset_since(topic, at, max(0, self._written_ms(reader, since_offset) - _CLOCKS_APART_MS))
             for message in reader.read(topic, at, end if begin is None else max(first, begin), end):
                 if message.key() == key.encode():
-                    rows.take(message.value() or b"")
+                    try:
+                        rows.take(message.value() or b"")
+                    except BadData as error:
+                        log.warning("bad rows", offset=message.offset(), reason=str(error))
         return rows
+
+    def rows_end(self) -> int:
+        """Return the offset after the last message of the stream's partition of rows."""
+        with self._log() as reader:
+            return reader.bounds(*self._rows_place(reader))[1]
+
+    def revised_since(self, begin: int) -> int:
+        """Return how many rows of the kind were computed anew, by whomever, since `rows_end` was `begin`."""
+        request = self._request
+        revised = 0
+        with self._log() as reader:
+            topic, at = self._rows_place(reader)
+            for message in reader.read(topic, at, begin, reader.bounds(topic, at)[1]):
+                revised += revised_rows(message.value() or b"", request.source, request.stream, request.kind)
+        return revised
+
+    def _rows_place(self, reader: Log) -> tuple[str, int]:
+        topic = namespaced(PRESSURE_TOPIC)
+        return topic, partition_of(self._rows_key, reader.partitions(topic))
+
+    @property
+    def _rows_key(self) -> str:
+        return f"{self._request.source}/{self._request.stream}"
 
     def _written_ms(self, reader: Log, offset: int) -> int:
         _, end = reader.bounds(self._topic, self._partition)

@@ -109,6 +109,17 @@ class Revising:
         return None if is_equal else row | {"revision": fresh.revision, "basis": BASIS}
 
 
+def revised_rows(value: bytes, source: str, stream: str, kind: str) -> int:
+    """Return how many rows of a message are of this kind and were computed anew; none of one that is damaged."""
+    try:
+        document = orjson.loads(value)
+        if tuple(document[name] for name in ("schema", "source", "stream", "kind")) != (SCHEMA, source, stream, kind):
+            return 0
+        return sum(row["basis"] == BASIS for row in document["rows"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
 def key_of(row: Mapping[str, Any]) -> RowKey:
     """Return which window of which symbol a row is about."""
     return RowKey(row["symbol"], int(row["window_start"]), row["window_ms"])

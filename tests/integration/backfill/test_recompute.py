@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from tests.integration.processor.tape import CHECKPOINTS, ROWS, Tape
 from tests.integration.processor.worker import Worker
@@ -14,9 +16,10 @@ from tests.unit.orderflow import holes
 from tests.unit.orderflow.builders import T0, S, clock_frame, replay_dbn, slice_frame
 from tests.unit.orderflow.holes import Hole, after_events, differing, joined, newest_rows, tape_with, undisturbed
 
+from tapeline.bus.partitioner import partition_of
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline.model.codec import encode
-from tapeline_backfill.recompute import Recomputed, Recomputer
+from tapeline_backfill.recompute import ReasonToWait, Recomputed, Recomputer
 from tapeline_backfill.recompute_reading import TapeReader
 from tapeline_processor.app import sessions
 from tapeline_processor.kernels import load
@@ -66,6 +69,8 @@ def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
     assert differing(newest(tape), expected)
 
     request = told.complete(hole, ticks)
+    rows_key = f"{request.source}/{request.stream}"
+    rows_place: dict[str, Any] = {"partition": partition_of(rows_key, 3), "key": rows_key.encode(), "topic": ROWS}
     for frame in told.backfills[request.id]:
         tape.put_raw(encode(frame), partition=0, key=request.stream.encode(), topic=BACKFILLS)
     completed = BackfillEvent(type="completed", request=request, at=1, published=len(holes.missed_of(ticks, hole)))
@@ -80,15 +85,42 @@ def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
     assert first.rows > 0
     assert first.again_after is None
     assert differing(newest(tape), expected) == []
+    # What is no message of rows is none of its business.
+    tape.put_raw(b'{"rows": []}', **rows_place)
+    tape.flush()
     again = asyncio.run(recompute(bootstrap_servers, request))
     assert again.rows == 0
 
+    # Another worker, which knew of less, tells a row of the next revision while this one is at it.
+    asked = 0
 
-async def recompute(servers: str, request: BackfillRequest) -> Recomputed:
-    async def at_once() -> str:
+    async def another() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            tape.put_raw(outdated(tape), **rows_place)
+            tape.flush()
         return ""
 
-    return await Recomputer(servers).recompute_after(request, at_once)
+    assert asyncio.run(recompute(bootstrap_servers, request, another)).rows == 1
+    assert differing(newest(tape), expected) == []
+
+
+async def at_once() -> str:
+    return ""
+
+
+async def recompute(servers: str, request: BackfillRequest, reason_to_wait: ReasonToWait = at_once) -> Recomputed:
+    return await Recomputer(servers).recompute_after(request, reason_to_wait)
+
+
+def outdated(tape: Tape) -> bytes:
+    """Return a message with a row that was computed anew, as the newest of its window but with another number."""
+    messages = [orjson.loads(message.value() or b"") for message in tape.read(ROWS)]
+    last = [each for each in messages if any(row["basis"] == "live+backfill" for row in each["rows"])][-1]
+    row = last["rows"][0]
+    changed = row | {"revision": row["revision"] + 1, "trades": -1}
+    return orjson.dumps(last | {"rows": [changed]})
 
 
 def newest(tape: Tape) -> dict[holes.Key, holes.Row]:

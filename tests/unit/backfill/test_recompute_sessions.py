@@ -6,7 +6,7 @@ import pytest
 
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, request_id
 from tapeline.model.control import Interval
-from tapeline_backfill.recompute_sessions import GRACE_NS, KEPT_NS, to_correct
+from tapeline_backfill.recompute_sessions import GRACE_NS, to_correct
 
 S = 1_000_000_000
 OPEN = 1_703_545_200 * S  # 2023-12-25T23:00:00Z
@@ -15,14 +15,14 @@ WINDOW = Interval(ts_event_from=OPEN + 60 * S, ts_event_until=OPEN + 120 * S)
 STREAM = "GLBX.MDP3/ES.FUT"
 
 
-def event(at: int, revised_rows: int | None = 3) -> BackfillEvent:
+def event(at: int, revised_rows: int | None = 3, window: Interval = WINDOW) -> BackfillEvent:
     request = BackfillRequest(
-        id=request_id("databento", "GLBX.MDP3", STREAM, "mbo", ("*",), WINDOW),
+        id=request_id("databento", "GLBX.MDP3", STREAM, "mbo", ("*",), window),
         source="databento",
         dataset="GLBX.MDP3",
         stream=STREAM,
         kind="mbo",
-        window=WINDOW,
+        window=window,
         requested_by="test",
         requested_at=OPEN,
     )
@@ -30,17 +30,21 @@ def event(at: int, revised_rows: int | None = 3) -> BackfillEvent:
 
 
 @pytest.mark.parametrize(
-    ("at", "now", "is_due"),
+    ("at", "is_awaited"),
     [
-        pytest.param(OPEN + 200 * S, CLOSE, False, id="the session's last ticks are on their way"),
-        pytest.param(OPEN + 200 * S, CLOSE + GRACE_NS, True, id="the session is over"),
-        pytest.param(CLOSE + GRACE_NS, CLOSE + 2 * GRACE_NS, False, id="it was over already"),
-        pytest.param(OPEN + 200 * S, CLOSE + KEPT_NS, False, id="its ticks are not kept any more"),
+        pytest.param(OPEN + 200 * S, True, id="within the session"),
+        pytest.param(CLOSE + GRACE_NS - 1, True, id="its last ticks were on their way"),
+        pytest.param(CLOSE + GRACE_NS, False, id="it was over already"),
     ],
 )
-def test_a_session_is_corrected_once_it_is_over(at: int, now: int, is_due: bool) -> None:
-    assert [each.window for each in to_correct([event(at)], now)] == [WINDOW] * is_due
+def test_what_is_recomputed_before_its_session_is_over_is_to_be_corrected(at: int, is_awaited: bool) -> None:
+    assert [each.window for each in to_correct([event(at)]).values()] == [WINDOW] * is_awaited
 
 
 def test_what_was_not_recomputed_is_not_corrected() -> None:
-    assert to_correct([event(OPEN, None)], CLOSE + GRACE_NS) == []
+    assert to_correct([event(OPEN, None)]) == {}
+
+
+def test_one_outside_the_calendar_hinders_no_other() -> None:
+    far = Interval(ts_event_from=1, ts_event_until=2)
+    assert list(to_correct([event(OPEN, window=far), event(OPEN)]).values()) == [event(OPEN).request]
