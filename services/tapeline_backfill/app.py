@@ -63,6 +63,8 @@ class Service:
         self._ways: dict[str, Sequence[BackEnd]] = {}
         self._working: dict[asyncio.Task[None], BackfillRequest] = {}
         self._is_following = False
+        self._away = ""
+        """Why requests are not heard of, in words."""
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -99,11 +101,13 @@ class Service:
         try:
             await asyncio.to_thread(follower.catch_up)
         except (Retryable, TopicMismatch) as error:
-            if self._is_following or not self._requests.states():
+            if self._away != str(error):
                 log.warning("Kafka is away", reason=str(error))
-            self._is_following = False
+            self._is_following, self._away = False, str(error)
             return
-        self._is_following = True
+        if self._away:
+            log.info("Kafka is back")
+        self._is_following, self._away = True, ""
         states = self._requests.states()
         for state in get_args(EventType):
             BACKFILL_REQUESTS.labels(state).set(states[state])
