@@ -218,3 +218,10 @@ def test_a_group_that_does_not_go_on_after_it_is_an_incident_of_its_own() -> Non
         consumer.sample(0)
     assert [each.type for each in consumer.watcher.turns] == ["broker_away", "broker_away", "stuck_worker"]
     assert consumer.now_ns - begun_ns <= 150 * S
+
+
+def test_nor_does_it_hide_a_group_that_goes_on_and_does_not_catch_up() -> None:
+    consumer = Consumer(Topic())
+    consumer.run([10] * 20)
+    consumer.lose_broker(600)
+    assert consumer.run([10] * 15) == [*OUTAGE, ("consumer_lag", "open")]
