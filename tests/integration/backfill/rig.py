@@ -196,10 +196,11 @@ class Worker:
         lines = [json.loads(line) for line in self.logs.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
-    def until_said(self, event: str) -> dict[str, Any]:
+    def until_said(self, *events: str) -> dict[str, Any]:
+        """Wait until it has said one of these, and return that."""
         deadline_s = time.monotonic() + DEADLINE_S
-        while not (found := self.said(event)):
+        while not (found := [line for event in events for line in self.said(event)]):
             assert self.process.poll() is None, self.logs.read_text()
-            assert time.monotonic() < deadline_s, f"never said: {event}\n{self.logs.read_text()}"
+            assert time.monotonic() < deadline_s, f"never said: {events}\n{self.logs.read_text()}"
             time.sleep(0.02)
         return found[0]
