@@ -32,10 +32,32 @@ POLL_INTERVAL_S: Final = 0.005
 _POLL_EVERY_MESSAGES: Final = 16
 _PURGE_POLLS: Final = 100
 _BY_KEY: Final = -1
+_TOLD_EVERY_S: Final = 30.0
 
 _log = logging.getLogger("tapeline.bus.publisher")
 # librdkafka calls this setting experimental, once per producer; the tests hold it to what it is here for.
 _log.addFilter(lambda record: "enable.gapless.guarantee is experimental" not in record.getMessage())
+
+
+class Seldom(logging.Filter):
+    """Lets through once in `every_s` that a broker is not reached, which librdkafka says at every attempt."""
+
+    def __init__(self, every_s: float) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._told_s = -every_s
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is to be told."""
+        if not record.getMessage().startswith("FAIL "):
+            return True
+        if record.created - self._told_s < self._every_s:
+            return False
+        self._told_s = record.created
+        return True
+
+
+_log.addFilter(Seldom(_TOLD_EVERY_S))
 
 
 class Publisher:
