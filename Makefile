@@ -1,6 +1,6 @@
 # Everything here may be run again at any time: what is done already is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo-broker test-broker test-browser demo test check bench screenshots kafka-up kafka-down up down test-compose lock clean
+.PHONY: help setup demo-broker test-broker test-browser demo test chaos check bench screenshots kafka-up kafka-down up down test-compose lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -57,6 +57,10 @@ demo: setup demo-broker ## Show live pressure of a synthetic market (DEMO_SECOND
 test: setup test-broker test-browser ## Run all tests against real brokers, in two processes (ARGS="-n 0 tests/unit -k book" for some)
 	@echo "test: running pytest"
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+chaos: setup ## Do every fault to a whole installation, write .tapeline/chaos.json (ARGS="--list", ARGS="--only gateway")
+	@sh deploy/install-system-packages.sh java faketime
+	@$(BIN)/python -m tests.chaos.matrix $(ARGS)
 
 check: setup ## Check format, lint, types and the direction of imports
 	@echo "check: ruff format"; $(BIN)/ruff format --check --quiet .

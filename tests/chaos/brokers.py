@@ -16,6 +16,7 @@ async def killed(desk: Desk) -> None:
     """Kill the broker, and begin it anew some seconds later."""
     _send(desk, signal.SIGKILL)
     await asyncio.sleep(_AWAY_S)
+    assert desk.broker is not None
     await asyncio.to_thread(desk.broker.start)
     await _served_again(desk)
 
@@ -34,6 +35,6 @@ async def _served_again(desk: Desk) -> None:
 
 
 def _send(desk: Desk, number: signal.Signals) -> None:
-    running = desk.broker.running()
-    assert running is not None
+    running = desk.broker and desk.broker.running()
+    assert running
     os.kill(running.pid, number)

@@ -66,14 +66,15 @@ QUICK: Final[Mapping[str, Mapping[str, object]]] = {
 
 @dataclass
 class Desk:
-    """What a fault is done to. `settings` are those of services that differ from `QUICK`."""
+    """What a fault is done to. `settings` are those of services that differ from `QUICK`; `broker` is None where it is
+    not to be harmed."""
 
-    broker: LocalBroker
     servers: str
     vendor: Vendor
     folder: Path
     environment: dict[str, str]
     settings: Mapping[str, Mapping[str, object]]
+    broker: LocalBroker | None = None
     services: dict[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -230,10 +231,11 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    broker: LocalBroker,
+    servers: str,
     folder: Path,
     namespace: str,
     *,
+    broker: LocalBroker | None = None,
     dataset: str = DATASET,
     records_per_s: float = 800.0,
     ahead_ns: int = 0,
@@ -245,9 +247,6 @@ async def desk(
     The vendor's clock is `ahead_ns` of that of the services. With `now_ns` both begin at that moment (ns since the
     epoch), whatever the day is. Raises Misconfigured where this machine cannot do that.
     """
-    state = broker.state()
-    assert state is not None
-    servers = state.bootstrap_servers
     common = {
         "KAFKA_BOOTSTRAP_SERVERS": servers,
         "TAPELINE_NAMESPACE": namespace,
@@ -259,7 +258,7 @@ async def desk(
         common |= _moved_clock(ahead_s)
     await asyncio.to_thread(apply_topics, servers, load_topics().values())
     async with vendor(folder, dataset=dataset, records_per_s=records_per_s, ahead_ns=ahead_ns) as source:
-        found = Desk(broker, servers, source, folder, common | source.environment(), settings or {})
+        found = Desk(servers, source, folder, common | source.environment(), settings or {}, broker)
         try:
             yield found
         finally:

@@ -23,9 +23,11 @@ from tapeline_cli.local_broker import LocalBroker, state_folder
 _COLUMNS = ("lost", "duplicated", "wrong_rows", "incidents", "false_alarms")
 
 
-async def judge(fault: Fault, broker: LocalBroker, folder: Path, namespace: str) -> tuple[Verdict, list[str]]:
+async def judge(
+    fault: Fault, servers: str, folder: Path, namespace: str, broker: LocalBroker | None = None
+) -> tuple[Verdict, list[str]]:
     """Do a fault to an installation of its own; return the verdict, and lines that explain a bad one."""
-    async with desk(broker, folder, namespace, settings=fault.settings, **fault.desk) as found:
+    async with desk(servers, folder, namespace, broker=broker, settings=fault.settings, **fault.desk) as found:
         await found.begin()
         await fault.befall(found)
         await found.until_mended()
@@ -92,7 +94,9 @@ def _verdicts(faults: Sequence[Fault], folder: Path) -> Iterator[Verdict]:
 def _judged(fault: Fault, broker: LocalBroker, folder: Path, namespace: str) -> tuple[Verdict, list[str]]:
     os.environ["TAPELINE_NAMESPACE"] = namespace
     try:
-        return asyncio.run(judge(fault, broker, folder, namespace))
+        state = broker.state()
+        assert state is not None
+        return asyncio.run(judge(fault, state.bootstrap_servers, folder, namespace, broker))
     except (AssertionError, TapelineError, TimeoutError) as error:
         return Verdict(fault.name, 0, 0, 0, 0, 0, ok=False), [f"never judged: {error!r}"]
 

@@ -8,7 +8,7 @@ import subprocess
 from tapeline.ops.resources import REPOSITORY_ROOT
 
 CHORES = {
-    *("screenshots", "setup", "demo", "test", "check", "bench", "lock", "clean"),
+    *("screenshots", "setup", "demo", "test", "chaos", "check", "bench", "lock", "clean"),
     *("kafka-up", "kafka-down", "up", "down", "test-compose"),
 }
 
