@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from prometheus_client import REGISTRY
 
@@ -32,6 +34,9 @@ from tapeline_watchdog.web.guard import guard
 from tapeline_watchdog.web.pages import Page
 
 log = get_logger("watchdog")
+
+_THREADS: Final = 16
+"""While the broker is away each part waits for it in a thread; webhooks must be told all the same, which takes one."""
 
 
 async def run(settings: WatchdogSettings, servers: str) -> None:
@@ -92,6 +97,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             part.stop()
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "tapeline-watchdog"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
