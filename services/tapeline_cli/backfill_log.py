@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
@@ -10,7 +11,8 @@ import orjson
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
-from tapeline.errors import BadData, Misconfigured
+from tapeline.bus.probe import absence
+from tapeline.errors import BadData, BrokerUnavailable, Misconfigured
 from tapeline.model.backfill import EVENTS_TOPIC, REQUESTS_TOPIC, BackfillEvent, BackfillRequest, EventType
 
 _TIMEOUT_S: Final = 10.0
@@ -61,6 +63,7 @@ class BackfillLog:
     """The two topics, read up to now; and then on. Raises BrokerUnavailable or TopicMismatch from everything."""
 
     def __init__(self, servers: str) -> None:
+        self._servers = servers
         self._log = Log(servers, "tapeline-backfill-command", timeout_s=_TIMEOUT_S)
         self._takes = {namespaced(REQUESTS_TOPIC): self._take_request, namespaced(EVENTS_TOPIC): self._take_event}
         self._ends: dict[tuple[str, int], int] = {}
@@ -68,6 +71,8 @@ class BackfillLog:
         """By id, in the order in which they were made first."""
 
     def __enter__(self) -> Self:
+        if reason := asyncio.run(absence(self._servers)):
+            raise BrokerUnavailable(reason)
         for topic, take in self._takes.items():
             self._log.partitions(topic)
             begin, end = self._log.bounds(topic, _PARTITION)

@@ -46,9 +46,8 @@ def gaps(
     Read from the topics that a watchdog keeps; none need run, but what it has not seen is not shown.
     """
     servers = bootstrap_servers()
-    told = read_coverage(servers)
     with BackfillLog(servers) as log:
-        found = gaps_of(told, log.found)
+        found = gaps_of(told := read_coverage(servers), log.found)
     shown = [gap for gap in found if everything or gap.is_awaited]
     for gap in shown:
         sys.stdout.write((orjson.dumps(gap_document(gap)).decode() if json else gap_line(gap)) + "\n")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers, namespaced
+from tapeline.bus.probe import absence
 from tapeline.bus.topics import checkpoint_topic, load_topics
 from tapeline.errors import TapelineError
 from tapeline.ops.logs import configure_logs, get_logger
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(settings: ProcessorSettings) -> None:
     servers = bootstrap_servers()
     inputs = select_inputs(settings.topics, load_topics().values())
+    # It may be starting, and is waited for; whoever looks on should know.
+    if reason := asyncio.run(absence(servers)):
+        get_logger("processor").warning("Kafka is away", reason=reason)
     check_partitions(servers, inputs)
     # Faust and numba take a second to import, which --help and a wrong setting need not cost.
     from tapeline_processor.app import run

@@ -35,6 +35,14 @@ async def is_listening(bootstrap_servers: str, timeout_s: float = 1.0) -> bool:
     return False
 
 
+async def absence(bootstrap_servers: str) -> str:
+    """Return in words that no broker can be there, with the remedy; empty where something listens."""
+    if await is_listening(bootstrap_servers):
+        return ""
+    remedy = "start it with `tapeline kafka up`, or name another in KAFKA_BOOTSTRAP_SERVERS"
+    return f"no Kafka broker answers at {bootstrap_servers}; {remedy}"
+
+
 def prove_writable(bootstrap_servers: str, timeout_s: float) -> None:
     """Return once one idempotent message has been acknowledged by all replicas.
 

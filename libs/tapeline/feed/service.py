@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from tapeline.bus.bootstrap import bootstrap_servers
+from tapeline.bus.probe import absence
 from tapeline.errors import Retryable, TapelineError
 from tapeline.feed.backoff import Backoff
 from tapeline.feed.runner import Runner
@@ -81,6 +82,9 @@ class _Service:
     async def run(self) -> None:
         backoff = Backoff(random.random)
         loop = asyncio.get_running_loop()
+        # It is waited for a while before anything else is told.
+        if reason := await absence(bootstrap_servers()):
+            log.warning("Kafka is away", reason=reason)
         while not self._stopped.is_set():
             began_s = loop.time()
             try:

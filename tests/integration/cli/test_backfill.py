@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.publisher import Publisher
 from tapeline.bus.topics import apply_topics, load_topics
+from tapeline.errors import BrokerUnavailable
 from tapeline.model.backfill import EVENTS_TOPIC, REQUESTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline.model.control import ControlDocument
 from tapeline.model.coverage import TOPIC, Coverage, MissingInterval
@@ -55,6 +56,15 @@ def put(servers: str, topic: str, key: str, document: ControlDocument) -> None:
         assert await publisher.close(30) == 0
 
     asyncio.run(publish())
+
+
+@pytest.mark.parametrize("arguments", [("gaps",), ("backfill", "list"), ("backfill", "show", "3f2a")])
+def test_that_no_broker_is_there_is_told_soon(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    # Kafka's own client would take ten seconds, and name no remedy.
+    ended = CliRunner().invoke(app, arguments)
+    assert isinstance(ended.exception, BrokerUnavailable)
+    assert str(ended.exception).startswith("no Kafka broker answers at 127.0.0.1:9; start it with `tapeline kafka up`")
 
 
 def test_a_backfill_is_requested_followed_and_cancelled(broker: str) -> None:
