@@ -83,8 +83,8 @@ def parse_moment(name: str, text: str) -> int:
 
 
 def moment(at_ns: int) -> str:
-    """Return a moment for people: UTC, to the second."""
-    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    """Return a moment for people: UTC, to the second, in a form that `parse_moment` takes."""
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def backfill_line(backfill: Backfill) -> str:

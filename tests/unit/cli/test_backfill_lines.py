@@ -53,7 +53,7 @@ def test_a_request_is_what_the_watchdog_would_ask_for() -> None:
         ({"kind": "chain"}, "KIND: must be one of mbo, l1"),
         ({"begin": "yesterday"}, "--from: must be a date or a time in ISO 8601"),
         ({"end": "2026-11-24T10:05:00."}, "--to: must be a date or a time in ISO 8601"),
-        ({"end": "2026-11-24T10:00"}, r"--to \(2026-11-24 10:00:00\) must be after --from"),
+        ({"end": "2026-11-24T10:00"}, r"--to \(2026-11-24 10:00:00Z\) must be after --from"),
         ({"end": "2026-11-24T12:01"}, "must not be in the future"),
         ({"symbols": " , "}, "--symbols: must be raw symbols"),
         ({"cap_usd": "-1"}, "--cap-usd: must be a number of US dollars from 0 on"),
@@ -75,19 +75,19 @@ def test_moments_have_nanoseconds_and_are_utc_unless_they_say_otherwise() -> Non
 
 def test_a_line_says_how_far_a_request_is() -> None:
     asked = request()
-    where = "databento GLBX.MDP3/NQ.FUT mbo 2026-11-24 10:00:00 – 2026-11-24 10:05:00"
+    where = "databento GLBX.MDP3/NQ.FUT mbo 2026-11-24 10:00:00Z – 2026-11-24 10:05:00Z"
     assert backfill_line(Backfill(asked)) == f"{asked.id}  requested     {where}"
     so_far = {"estimated_records": 4_000, "cost_micro_usd": 1_500_000, "read": 1_200, "published": 1_188, "skipped": 12}
     line = backfill_line(Backfill(asked, event("progress", asked, **so_far)))
     said = "1,200 of about 4,000 read, 1,188 put on the tape, 12 were on it; $1.50"
     assert line == f"{asked.id}  progress      {where}  {said}"
     failed = Backfill(asked, event("failed", asked, reason="503", next_attempt_at=NOON + 60 * S))
-    assert backfill_line(failed).endswith("503; next attempt at 2026-11-24 12:01:00")
+    assert backfill_line(failed).endswith("503; next attempt at 2026-11-24 12:01:00Z")
     details = detail_lines(Backfill(asked, event("started", asked, worker="host-1", attempt=2, back_end="replay")))
     assert details[1:] == [
-        "  asked for by someone at 2026-11-24 12:00:00: asked for by hand",
+        "  asked for by someone at 2026-11-24 12:00:00Z: asked for by hand",
         "  cap: that of the backfill service",
-        "  started at 2026-11-24 12:00:05 by host-1 from replay, attempt 2",
+        "  started at 2026-11-24 12:00:05Z by host-1 from replay, attempt 2",
     ]
 
 
@@ -141,10 +141,10 @@ def test_gaps_are_joined_over_days_with_their_backfills_and_those_that_were_prov
     assert (long.gap.ts_event_from, long.gap.ts_event_until) == (NOON, NOON + 60 * S)
     assert [gap.is_awaited for gap in found] == [False, True, True]
     assert gap_line(filled).startswith(
-        "proven    databento GLBX.MDP3/NQ.FUT mbo  2026-11-24 10:00:00 – 2026-11-24 10:05"
+        "proven    databento GLBX.MDP3/NQ.FUT mbo  2026-11-24 10:00:00Z – 2026-11-24 10:05"
     )
     assert gap_line(open_one) == (
-        "open      databento GLBX.MDP3/NQ.FUT mbo NQZ6  2026-11-24 12:01:39 – now  reset by peer"
+        "open      databento GLBX.MDP3/NQ.FUT mbo NQZ6  2026-11-24 12:01:39Z – now  reset by peer"
     )
     document = gap_document(filled)
     assert (document["stage"], document["backfill"]["state"], document["ts_event_from"]) == (
@@ -157,6 +157,6 @@ def test_gaps_are_joined_over_days_with_their_backfills_and_those_that_were_prov
 def test_a_gap_that_is_given_up_says_why() -> None:
     [gap] = gaps_of([day("2026-11-24", part("g", "given_up", None, NOON, given_up="rejected: above the cap"))], {})
     assert gap_line(gap).endswith(
-        "?  – 2026-11-24 12:00:00  reset by peer; rejected: above the cap".replace("?  ", "? ")
+        "?  – 2026-11-24 12:00:00Z  reset by peer; rejected: above the cap".replace("?  ", "? ")
     )
     assert not gap.is_awaited
