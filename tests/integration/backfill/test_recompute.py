@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,10 @@ from tests.unit.orderflow import holes
 from tests.unit.orderflow.builders import T0, S, clock_frame, replay_dbn, slice_frame
 from tests.unit.orderflow.holes import Hole, after_events, differing, joined, newest_rows, tape_with, undisturbed
 
+from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.log import Log
 from tapeline.bus.partitioner import partition_of
-from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
-from tapeline.model.codec import encode
+from tapeline.model.backfill import EVENTS_TOPIC, REQUESTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline_backfill.recompute import ReasonToWait, Recomputed, Recomputer
 from tapeline_backfill.recompute_reading import TapeReader
 from tapeline_processor.app import sessions
@@ -32,7 +37,7 @@ DEADLINE_S = 60.0
 @pytest.fixture
 def tape(bootstrap_servers: str, namespace: str) -> Tape:
     tape = Tape(bootstrap_servers, 1)
-    tape.create({BACKFILLS: 1, EVENTS_TOPIC: 1})
+    tape.create({BACKFILLS: 1, REQUESTS_TOPIC: 1, EVENTS_TOPIC: 1})
     return tape
 
 
@@ -52,7 +57,7 @@ def start(bootstrap_servers: str, namespace: str, tmp_path: Path) -> Iterator[Ca
 
 
 def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
-    tape: Tape, start: Callable[[], Worker], real_data: Path, bootstrap_servers: str
+    tape: Tape, start: Callable[[], Worker], real_data: Path, bootstrap_servers: str, tmp_path: Path
 ) -> None:
     path = real_data / "databento" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
     ticks = slice_frame(joined(replay_dbn(path)), 0, 40_000)
@@ -71,25 +76,26 @@ def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
     request = told.complete(hole, ticks)
     rows_key = f"{request.source}/{request.stream}"
     rows_place: dict[str, Any] = {"partition": partition_of(rows_key, 3), "key": rows_key.encode(), "topic": ROWS}
-    for frame in told.backfills[request.id]:
-        tape.put_raw(encode(frame), partition=0, key=request.stream.encode(), topic=BACKFILLS)
-    completed = BackfillEvent(type="completed", request=request, at=1, published=len(holes.missed_of(ticks, hole)))
-    tape.put_raw(completed.encode(), partition=0, key=completed.key.encode(), topic=EVENTS_TOPIC)
+    tape.put_raw(request.encode(), partition=0, key=request.id.encode(), topic=REQUESTS_TOPIC)
     tape.flush()
+    with backfilling(bootstrap_servers, path, request.stream, tmp_path / "backfill.log"):
+        await_that(lambda: bool((last := last_event(tape)) and last.type in ("recomputed", "rejected")))
+    ended = last_event(tape)
+    assert ended is not None
+    assert (ended.type, ended.published, ended.reason) == ("recomputed", len(holes.missed_of(ticks, hole)), "")
+    assert ended.counted == ended.read == ended.published + ended.skipped
+    assert ended.revised_rows
+    assert differing(newest(tape), expected) == []
     reader = TapeReader(bootstrap_servers, request, sessions())
     begun = reader.sound_start(*reader.bounds())
     assert begun is not None
     assert begun.next > 0, "a checkpoint must be found"
 
-    first = asyncio.run(recompute(bootstrap_servers, request))
-    assert first.rows > 0
-    assert first.again_after is None
-    assert differing(newest(tape), expected) == []
     # What is no message of rows is none of its business.
     tape.put_raw(b'{"rows": []}', **rows_place)
     tape.flush()
     again = asyncio.run(recompute(bootstrap_servers, request))
-    assert again.rows == 0
+    assert (again.rows, again.again_after) == (0, None)
 
     # Another worker, which knew of less, tells a row of the next revision while this one is at it.
     asked = 0
@@ -104,6 +110,34 @@ def test_rows_after_a_gap_become_those_of_an_undisturbed_run(
 
     assert asyncio.run(recompute(bootstrap_servers, request, another)).rows == 1
     assert differing(newest(tape), expected) == []
+
+
+@contextmanager
+def backfilling(servers: str, files: Path, stream: str, log: Path) -> Iterator[None]:
+    """Run the backfill service as people do; it ends well."""
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
+        "TAPELINE_BACKFILL_HEALTH_PORT": "0",
+        "TAPELINE_SAVED_PATH": str(files),
+        "TAPELINE_SAVED_STREAM": stream,
+    }
+    with log.open("wb") as said:
+        command = [sys.executable, "-m", "tapeline_backfill"]
+        process = subprocess.Popen(command, env=os.environ | settings, cwd=log.parent, stderr=said)
+    try:
+        yield
+        process.terminate()
+        assert process.wait(DEADLINE_S) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait(DEADLINE_S)
+
+
+def last_event(tape: Tape) -> BackfillEvent | None:
+    topic = namespaced(EVENTS_TOPIC)
+    with Log(tape.servers, "test") as reader:
+        found = [message.value() or b"" for message in reader.read(topic, 0, *reader.bounds(topic, 0))]
+    return BackfillEvent.decode(found[-1]) if found else None
 
 
 async def at_once() -> str:
