@@ -17,7 +17,7 @@ from tapeline.ops.state import state_folder
 from tapeline_simulator.barchart.commands import site_document, site_lines, site_settings
 
 if TYPE_CHECKING:
-    from tapeline_simulator.databento.running import Addresses
+    from tapeline_simulator.databento.running import Addresses, Plan
 
 DEMO_KEY: Final = "db-simulated0simulated0simulated"
 """It has the form of the vendor's keys, 32 characters, and opens nothing but a simulator."""
@@ -78,7 +78,7 @@ def databento(
         certificates=state_folder() / "simulator-tls",
         site=None if barchart_port is None else SitePlan(barchart_port, site_settings()),
     )
-    asyncio.run(simulate_vendor(plan, lambda addresses: _tell(addresses, dataset, is_demo=not key, json=json)))
+    asyncio.run(simulate_vendor(plan, lambda addresses: _tell(addresses, plan, is_demo=not key, json=json)))
 
 
 def fault(
@@ -96,11 +96,14 @@ def fault(
         answer = _control(control_port, "POST", {"name": name, **_parsed(parameters or [])})
     else:
         answer = _control(control_port, "GET")
+    if answer == []:
+        sys.stderr.write("nothing goes wrong now\n")
     for each in answer if isinstance(answer, list) else [answer]:
         sys.stdout.write(orjson.dumps(each).decode() + "\n")
 
 
-def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> None:
+def _tell(addresses: Addresses, plan: Plan, *, is_demo: bool, json: bool) -> None:
+    dataset = plan.dataset
     if json:
         document = {
             "dataset": dataset,
@@ -115,13 +118,15 @@ def _tell(addresses: Addresses, dataset: str, *, is_demo: bool, json: bool) -> N
     else:
         shown = DEMO_KEY if is_demo else "<the --key>"
         lines = [
-            f"Databento's gateway for {dataset}, simulated, at {addresses.host}:{addresses.port}. For the producer:",
+            f"Databento's gateway for {dataset}, simulated, at {addresses.host}:{addresses.port}."
+            " For the producer, and for backfills:",
             f"  export TAPELINE_DATABENTO_GATEWAY={addresses.host} TAPELINE_DATABENTO_PORT={addresses.port}",
             f"  export TAPELINE_DATABENTO_API_KEY={shown} TAPELINE_DATABENTO_DATASET={dataset}",
         ]
         if addresses.history_url:
             lines += [
                 f"  export TAPELINE_DATABENTO_HISTORY_GATEWAY={addresses.history_url}",
+                f"  export TAPELINE_DATABENTO_HISTORY_EMBARGO_S={plan.history_embargo_hours * 3_600:g}",
                 f"  export REQUESTS_CA_BUNDLE={addresses.authority} SSL_CERT_FILE={addresses.authority}",
             ]
         if addresses.site:
