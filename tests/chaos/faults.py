@@ -45,7 +45,7 @@ _GATEWAY: Final = (
     Fault("gateway: outage", gateways.lasts("outage")),
     Fault("gateway: outage beyond what is resumed", gateways.lasts("outage"), settings=BEYOND, leaves_gap=True),
     Fault("gateway: flapping", gateways.lasts("flap", every_ms=120.0)),
-    Fault("gateway: half-open connection", gateways.lasts("black-hole", seconds=9.0), settings=IMPATIENT),
+    Fault("gateway: half-open connection", gateways.half_open, settings=IMPATIENT),
     Fault(
         "gateway: no greeting",
         gateways.ends("fin", then="black-hole", stage="connection"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.chaos.desk import Desk
 
 ABSENT: Final = ("feed_disconnected", "feed_silent")
-AWAY_S: Final = 4.0
+AWAY_S: Final = 6.0
 
 Befall = Callable[[Desk], Awaitable[None]]
 
@@ -51,11 +51,19 @@ def stops(name: str, *, first: str = "") -> Befall:
     return befall
 
 
+async def half_open(desk: Desk) -> None:
+    """Let nothing come any more over a connection that stands, and no other be made for a while after that is found."""
+    desk.vendor.gateway.faults.start("black-hole", seconds=2 * AWAY_S)
+    desk.vendor.gateway.faults.start("refuse", seconds=2 * AWAY_S)
+    await passed(desk)
+
+
 async def lacks_records(desk: Desk) -> None:
     """Let replays be short of some records, and say that they are complete."""
     desk.vendor.gateway.faults.start("lost-replay", count=5)
     desk.vendor.gateway.faults.start("refuse", seconds=AWAY_S)
     desk.vendor.gateway.faults.start("rst")
+    await desk.until_incident(*ABSENT)
     await desk.until_ticks(1_000)
     desk.vendor.gateway.faults.clear()
     await passed(desk)
