@@ -42,7 +42,7 @@ def _feed(row: FeedRow, at_ns: int) -> Document:
         "last_tick": None if row.tick_ns is None else str(row.tick_ns),
         "silence_s": row.silence_ns / 1e9,
         "silence_limit_s": _seconds(row.silence_limit_ns),
-        "ticks_per_s": None if rate is None else rate.per_s,
+        "ticks_per_s": row.ticks_per_s,
         "usual_ticks_per_s": None if rate is None else rate.usual_per_s,
         "latency": None if row.latency is None else _latency(row.latency),
         "reconnects": row.reconnects,

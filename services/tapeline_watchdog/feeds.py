@@ -60,6 +60,8 @@ class FeedRow:
     reconnects: int
     reconnects_per_hour: int
     queue_fill: float
+    ticks_per_s: float | None = None
+    """Of the last minute; `rate` is that of whole slots, once it is known what is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ class Feeds:
             reconnects=connection.reconnects,
             reconnects_per_hour=connection.reconnects_per_hour(now_ns),
             queue_fill=0.0 if lane.last is None else lane.last.queue_fill or 0.0,
+            ticks_per_s=lane.ticks_per_s(now_ns),
         )
 
     def _flags_of_source(self, key: FeedKey, now_ns: int) -> list[Flag]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,9 @@ _REPLAY_BEHIND_NS: Final = 5_000_000_000
 _FULL_QUEUE: Final = 0.8
 _FULL_BEATS: Final = 3
 _STILL_LIVE_NS: Final = 5_000_000_000
+_RATE_BEATS: Final = 62
+_RATE_WITHIN_NS: Final = 60_000_000_000
+_RATE_OVER_NS: Final = 5_000_000_000
 
 
 class FeedState(StrEnum):
@@ -72,6 +76,8 @@ class Lane:
         """The last heartbeat."""
         self.cadence = Cadence(sessions)
         self._latencies = LatencyHistory()
+        self._beats: deque[tuple[int, int]] = deque(maxlen=_RATE_BEATS)
+        """When the last ones were told that were live, by the producer's clock, and their ticks."""
         self._sessions = sessions
         self._limits = limits
         self._listening_ns = now_ns
@@ -90,6 +96,7 @@ class Lane:
             self.cadence.interrupt()
             return
         self._latencies.note(event, heard_ns, max(0, self.connection.clock_ahead_ns))
+        self._beats.append((event.at, event.ticks or 0))
         silence_ns = 0
         if event.ticks:
             silence_ns = 0 if self._silent_ns is not None or self.tick_ns is None else self.silence_ns(heard_ns)
@@ -113,6 +120,17 @@ class Lane:
     def latency(self, now_ns: int) -> Latency | None:
         """Return the latencies of the last minute."""
         return self._latencies.at(now_ns)
+
+    def ticks_per_s(self, now_ns: int) -> float | None:
+        """Return how many ticks came in a second of the last minute; None where too little of it was heard."""
+        if not self._beats or not self.is_beating(now_ns):
+            return None
+        # By the producer's clock: after an absence of Kafka many are heard at once.
+        end_ns = self._beats[-1][0]
+        recent = [(at_ns, ticks) for at_ns, ticks in self._beats if end_ns - at_ns <= _RATE_WITHIN_NS]
+        duration_ns = end_ns - recent[0][0]
+        # The first one counts what came before it.
+        return sum(ticks for _, ticks in recent[1:]) * 1e9 / duration_ns if duration_ns >= _RATE_OVER_NS else None
 
     @property
     def rate(self) -> Rate | None:

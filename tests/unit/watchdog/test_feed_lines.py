@@ -9,6 +9,7 @@ from tests.unit.watchdog.feeding import S, beat, by_stream, ns, row_of, told
 
 from tapeline.ops import metrics
 from tapeline_watchdog.exporter import feed_rows
+from tapeline_watchdog.feed_documents import feeds_document
 from tapeline_watchdog.feeds import FeedKey, FeedRow, Feeds
 from tapeline_watchdog.lane import FeedState
 
@@ -110,3 +111,12 @@ def test_a_clock_that_is_ahead_is_told_whichever_connection_it_stamps(producer: 
             event = beat(key, producer.now_ns + 5 * S, 0, session=producer.sessions[key])
             producer.feeds.take(event, producer.now_ns)
     assert [flag.name for flag in producer.row(STATUS).flags] == ["clock"]
+
+
+def test_a_rate_is_told_before_it_is_known_what_is_usual(producer: Producer) -> None:
+    assert producer.row(ORDERS).ticks_per_s is None
+    producer.beat(ORDERS, STATUS, seconds=90)
+    assert (producer.row(ORDERS).ticks_per_s, producer.row(STATUS).ticks_per_s) == (100.0, 0.0)
+    assert feeds_document(producer.feeds.report(producer.now_ns), is_fresh=True)["feeds"][0]["ticks_per_s"] == 100.0
+    producer.now_ns += 20 * S
+    assert producer.row(ORDERS).ticks_per_s is None
