@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tapeline.errors import Retryable, TopicMismatch
 from tapeline_backfill.errors import NotYet, Unequal
 from tapeline_backfill.settings import BackfillSettings
 
@@ -13,7 +12,7 @@ _READS: Final = 2
 
 
 def next_attempt_ns(
-    error: Retryable | TopicMismatch, attempt: int, settings: BackfillSettings, now_ns: int, random: Callable[[], float]
+    error: Exception, attempt: int, settings: BackfillSettings, now_ns: int, random: Callable[[], float]
 ) -> int | None:
     """Return when (ns since the epoch) a request goes on after attempt number `attempt`, from 1, failed; None: never.
 

@@ -13,12 +13,12 @@ from tapeline.bus.transactions import TransactionalPublisher
 from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable, TopicMismatch
 from tapeline.feed.back_ends import BackEnd
 from tapeline.feed.budget import Budgets
-from tapeline.model.backfill import BackfillEvent, BackfillRequest
+from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.ops.logs import get_logger
 from tapeline_backfill.bill import bill_caps
 from tapeline_backfill.budget import caps
 from tapeline_backfill.cursor import Cursor
-from tapeline_backfill.errors import Unequal
+from tapeline_backfill.errors import NotYet, Unequal
 from tapeline_backfill.filling import Filling
 from tapeline_backfill.journal import Halt, Halted, Journal
 from tapeline_backfill.proving import prove, verify
@@ -37,6 +37,7 @@ Recompute = Callable[[BackfillRequest], Awaitable[int]]
 """Computes anew what a filled request touches; returns how many rows it has revised."""
 
 _BEATS: Final = 4
+_NOT_BEGUN: Final[frozenset[EventType]] = frozenset({"requested", "accepted", "estimated", "failed"})
 
 
 class Work:
@@ -135,6 +136,19 @@ class Work:
                 await journal.tell("failed", then="dead_lettered", failure="permanent", reason=str(error))
             else:
                 await journal.tell("rejected", failure="permanent", reason=str(error))
+        except Fenced:
+            raise
+        except Exception as error:
+            if journal.event.type in FILLED:
+                if journal.event.counted is None and journal.event.next_attempt_at is not None:
+                    later_ns = self._now_ns() + round(self._settings.proof_interval_s * 1e9)
+                    await journal.tell(journal.event.type, reason=str(error), next_attempt_at=later_ns)
+                raise
+            # The service ends by it; begun again, it is not to end by this request time and again.
+            if journal.event.type in _NOT_BEGUN:
+                journal.correct(attempt=journal.event.attempt + 1)
+            await self._failed(journal, error)
+            raise
         return "told"
 
     async def _fill(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
@@ -166,15 +180,23 @@ class Work:
         except Retryable as error:
             log.warning("not recomputed yet", request=self._request.id, reason=str(error))
             return "away"
-        except (Misconfigured, BadData) as error:
+        except (Fenced, Halted):
+            raise
+        except Exception as error:
             await journal.tell("recomputed", revised_rows=0, next_attempt_at=next_at, reason=str(error))
+            if not isinstance(error, Misconfigured | BadData):
+                raise
         else:
             await journal.tell("recomputed", revised_rows=revised, next_attempt_at=next_at)
         return "told"
 
-    async def _failed(self, journal: Journal, error: Retryable | TopicMismatch) -> None:
+    async def _failed(self, journal: Journal, error: Exception) -> None:
         event = journal.event
         at_ns = next_attempt_ns(error, max(1, event.attempt), self._settings, self._now_ns(), self._random)
+        if at_ns is not None and event.type in _NOT_BEGUN and not isinstance(error, NotYet):
+            # What does not even begin is tried for ever, and so more and more seldom.
+            waited_ns = max(0, self._now_ns() - event.request.requested_at)
+            at_ns = max(at_ns, self._now_ns() + min(waited_ns // 4, round(self._settings.retry_longest_s * 1e9)))
         changes: dict[str, Any] = {}
         if isinstance(error, Unequal) and at_ns is not None:
             changes = _anew(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from confluent_kafka.admin import AdminClient
 from tests.integration.backfill.rig import SOURCE, TOPICS, Rig, a_request, window_of
 from tests.integration.backfill.scripted import Script
@@ -42,3 +43,20 @@ async def test_goes_on_after_topics_were_made_anew(rig: Rig) -> None:
         apply_topics(rig.servers, [declared[name] for name in TOPICS])
         proven = await rig.until(request, lambda event: event.type == "proven")
     assert proven.published == proven.read == len(rig.backfilled(request)) >= 100
+
+
+async def test_an_error_that_nobody_foresaw_ends_the_service_and_not_the_requests_of_others(rig: Rig) -> None:
+    ticks = market(200)
+    bad, good = (a_request(window_of(ticks.cut(at, at + 100))) for at in (0, 100))
+    vendor = Script(ticks, faults=[ValueError("nobody foresaw it")] * 2)
+    rig.ask(bad)
+    with pytest.raises(ValueError, match="foresaw"):
+        async with rig.service(vendor, retry_first_s=1_000.0):
+            await rig.until(bad, lambda event: event.type == "failed")
+    rig.ask(good)
+    vendor.faults.clear()
+    async with rig.service(vendor):
+        await rig.until(good, lambda event: event.type == "proven")
+    failed = rig.events(bad)[-1]
+    assert (failed.type, failed.failure, failed.attempt) == ("failed", "transient", 1)
+    assert failed.next_attempt_at is not None
