@@ -132,11 +132,15 @@ class Lane:
         )
 
     def forget(self, before_ns: int) -> None:
-        """Forget the trading days before that of `before_ns`, and the gaps of those for which nothing is awaited."""
+        """Forget the trading days before that of `before_ns`, and what of those nothing is awaited for."""
         self.covered.forget(self.calendar.trading_day(before_ns))
         for gap in list(self.gaps.values()):
             if gap.is_settled and max(gap.opened_at, gap.ts_event_until or 0) < before_ns:
                 del self.gaps[gap.id]
+        of_gaps = {gap.standing.request.id for gap in self.gaps.values() if gap.standing is not None}
+        for name, standing in list(self.standings.items()):
+            if name not in of_gaps and standing.is_over and standing.request.window.ts_event_until < before_ns:
+                del self.standings[name]
 
     def _put(self, gap: KnownGap) -> None:
         before = self.gaps.get(gap.id)

@@ -66,6 +66,11 @@ class Standing:
         return self.stage in ("filled", "proven")
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more is done for it, unless it is made again or proven later."""
+        return self.has_it or self.stage == "given_up"
+
+    @property
     def is_empty(self) -> bool:
         """Whether the vendor has nothing there."""
         return self.event is not None and self.event.proven_empty

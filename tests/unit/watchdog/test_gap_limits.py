@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from tests.unit.watchdog.feeding import S, ns, told
-from tests.unit.watchdog.test_gaps import DAY, KEY, NINE, Script, spans
+from tests.unit.watchdog.test_gaps import DAY, KEY, NINE, Script, outage, spans
 
 from tapeline.errors import BadData
 from tapeline.model.columns import INT64_MAX
@@ -82,3 +82,17 @@ def test_a_venue_time_that_is_still_to_come_covers_nothing() -> None:
         script.beat_once(ns("2030-01-05 00:00"))
     script.beat(NINE + 120 * S)
     assert {day: spans(told.covered) for day, told in script.days().items()} == {DAY: [(0, 120)]}
+
+
+def test_what_is_over_is_forgotten_with_its_day_and_what_is_awaited_is_not() -> None:
+    script = Script()
+    outage(script)
+    [request] = script.ask()
+    lane = script.ledger._lanes[KEY]
+    script.ledger.forget(script.at + 10 * 86_400 * S)
+    assert list(lane.standings) == [request.id]
+    assert list(script.gaps()) == ["g1"]
+    script.tell("proven", request, read=3, counted=3)
+    script.ledger.forget(script.at + 10 * 86_400 * S)
+    assert lane.standings == {}
+    assert script.gaps() == {}
