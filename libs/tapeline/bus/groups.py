@@ -95,14 +95,14 @@ class Groups:
         self._wants_group = wants_group
         self._wants_topic = wants_topic
         self._last_error = "no answer"
-        config: dict[str, Any] = {
+        self._config: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": client_id,
             "reconnect.backoff.max.ms": 1_000,
             "error_cb": self._on_error,
             "logger": _log,
         }
-        self._admin = AdminClient(config)
+        self._admin = AdminClient(self._config)
 
     def read(self, timeout_s: float = 10.0) -> ClusterState:
         """Return the state of the cluster now.
@@ -119,10 +119,15 @@ class Groups:
             partitions = self._partitions(topics, deadline_s)
         except KafkaException as error:
             fault: KafkaError = error.args[0]
-            raise self._unavailable(fault.str()) from None
+            raise self._given_up(fault.str()) from None
         except TimeoutError:
-            raise self._unavailable(f"no answer in {timeout_s:g} s") from None
+            raise self._given_up(f"no answer in {timeout_s:g} s") from None
         return ClusterState(len(metadata.brokers), partitions, groups)
+
+    def _given_up(self, reason: str) -> BrokerUnavailable:
+        """Begin anew with the next reading: a client whose broker was away asks no coordinator of groups any more."""
+        self._admin = AdminClient(self._config)
+        return self._unavailable(reason)
 
     def _groups(self, topics: Mapping[str, TopicMetadata], deadline_s: float) -> dict[str, GroupState]:
         listed = self._admin.list_consumer_groups(request_timeout=_left(deadline_s)).result(_left(deadline_s))

@@ -1,4 +1,7 @@
-"""A Kafka that hangs is one incident: told while it hangs, written when it is back, and nobody else's fault."""
+"""A Kafka that hangs is one incident: told while it hangs, written when it is back, and nobody else's fault.
+
+One that was restarted tells of lag again.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from tests.integration.bus.cluster import Cluster
 from tests.integration.hanging import address, stopped
 from tests.integration.watchdog.hooks import Hooks
 from tests.integration.watchdog.process import Watchdog, until
 from tests.unit.watchdog.feeding import beat, told
 
+from tapeline.errors import BrokerUnavailable
 from tapeline.feed.claims import EVENTS_TOPIC
 from tapeline.model.backfill import EVENTS_TOPIC as BACKFILL_EVENTS_TOPIC
 from tapeline.model.backfill import REQUESTS_TOPIC
@@ -109,3 +114,24 @@ def test_a_hanging_broker_is_one_incident_that_is_told_at_once(
                 ("incident_closed", opened["id"]),
             ]
             watchdog.terminate()
+
+
+def test_groups_are_told_of_again_after_a_restart_of_the_broker(own_broker: LocalBroker, namespace: str) -> None:
+    with closing(Cluster(address(own_broker), namespace)) as cluster:
+        cluster.commit("reader", cluster.topic("t"), 0, 7)
+        groups = cluster.groups()
+        before = groups.read(30.0).groups
+        assert before[cluster.name("reader")].committed == {(cluster.name("t"), 0): 7}
+        own_broker.stop()
+        with pytest.raises(BrokerUnavailable):
+            groups.read(1.0)
+        own_broker.start()
+        assert address(own_broker) == cluster.address
+
+        def committed() -> bool:
+            try:
+                return groups.read(5.0).groups == before
+            except BrokerUnavailable:
+                return False
+
+        until(committed, bool)
