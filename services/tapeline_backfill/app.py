@@ -112,10 +112,16 @@ class Service:
         for state in get_args(EventType):
             BACKFILL_REQUESTS.labels(state).set(states[state])
         for request in self._requests.due(time_ns(), monotonic()):
-            streams = {(busy.source, busy.stream) for busy in self._working.values()}
-            if len(self._working) < self._settings.parallel and (request.source, request.stream) not in streams:
+            if len(self._working) < self._settings.parallel and self._is_free(request):
                 task = asyncio.create_task(self._work(request, follower.next_event))
                 self._working[task] = request
+
+    def _is_free(self, request: BackfillRequest) -> bool:
+        busy = self._working.values()
+        if self._requests.is_cancelled(request.id):
+            # That is soon said, and touches no tape.
+            return all(each.id != request.id for each in busy)
+        return all((each.source, each.stream) != (request.source, request.stream) for each in busy)
 
     async def _work(self, request: BackfillRequest, since: int) -> None:
         def halt() -> Halt:

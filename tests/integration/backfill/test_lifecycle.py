@@ -98,6 +98,19 @@ async def test_stops_in_the_middle_when_cancelled(rig: Rig) -> None:
     assert len(rig.backfilled(request)) == cancelled.published
 
 
+async def test_cancels_what_waits_for_another_of_its_stream_without_waiting(rig: Rig) -> None:
+    ticks = market(20_000)
+    rig.ask(first := a_request(window_of(ticks)))
+    async with rig.service(Script(ticks), chunk_records=500, records_per_s=2_000):
+        await rig.until(first, lambda event: event.published > 0)
+        window = window_of(ticks)
+        rig.ask(second := a_request(window.model_copy(update={"ts_event_until": window.ts_event_from + 1_000_000})))
+        rig.ask(second.model_copy(update={"command": "cancel"}))
+        cancelled = await rig.until(second, lambda event: event.type == "cancelled")
+        assert rig.types(first)[-1] in ("started", "progress")
+    assert cancelled.read == 0
+
+
 async def test_tries_again_after_transient_failures_and_goes_on_where_it_was(rig: Rig) -> None:
     ticks = market(2_000)
     vendor = Script(ticks, faults=[Retryable("the vendor is away"), Retryable("again")])
