@@ -62,6 +62,8 @@ class Service:
         self._requests = Requests(settings.worker, settings.takeover_s, recomputes=recompute is not None)
         self._ways: dict[str, Sequence[BackEnd]] = {}
         self._working: dict[asyncio.Task[None], BackfillRequest] = {}
+        self._held: dict[str, int] = {}
+        """What the requests in hand come to, micro-dollars."""
         self._is_following = False
         self._away = ""
         """Why requests are not heard of, in words."""
@@ -108,6 +110,9 @@ class Service:
         if self._away:
             log.info("Kafka is back")
         self._is_following, self._away = True, ""
+        # What was in hand is heard of by now.
+        in_hand = {request.id for request in self._working.values()}
+        self._held = {name: micro_usd for name, micro_usd in self._held.items() if name in in_hand}
         states = self._requests.states()
         for state in get_args(EventType):
             BACKFILL_REQUESTS.labels(state).set(states[state])
@@ -129,6 +134,12 @@ class Service:
                 return "stopped"
             return "cancelled" if self._requests.is_cancelled(request.id) else ""
 
+        def spent() -> int:
+            return self._requests.spent_in_month(time_ns(), request.id, self._held)
+
+        def hold(micro_usd: int) -> None:
+            self._held[request.id] = micro_usd
+
         outcome = await Work(
             request,
             self._servers,
@@ -138,7 +149,8 @@ class Service:
             known=self._requests.last_event(request.id),
             since=since,
             budgets=self._budgets,
-            spent_micro_usd=self._requests.spent_in_month(time_ns(), request.id),
+            spent_micro_usd=spent,
+            hold=hold,
             recompute=self._recompute,
         ).run()
         if outcome == "fenced":

@@ -34,7 +34,11 @@ _UNFENCED_EPOCH: Final = 0
 
 
 class Filling:
-    """One attempt to bring what is left of a request. `caps` are the limits of what it may cost in all."""
+    """One attempt to bring what is left of a request.
+
+    `caps` gives the limits, as they are now, of what it may cost in all; `hold` is told what it comes to
+    (micro-dollars) at the same moment, so that no other request counts on it as well.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,8 @@ class Filling:
         ways: Sequence[BackEnd],
         tape: Tape,
         lag: LiveLag,
-        caps: Sequence[Cap],
+        caps: Callable[[], Sequence[Cap]],
+        hold: Callable[[int], None],
         settings: BackfillSettings,
         now_ns: Callable[[], int],
     ) -> None:
@@ -52,6 +57,7 @@ class Filling:
         self._tape = tape
         self._lag = lag
         self._caps = caps
+        self._hold = hold
         self._settings = settings
         self._now_ns = now_ns
         self._cursor = Cursor.of(journal.event)
@@ -114,7 +120,8 @@ class Filling:
             found[way.name] = (estimate + more, length_ns + span_ns([interval]))
         total = sum((estimate for estimate, _ in found.values()), Estimate())
         spent = self._cursor.cost_micro_usd
-        check_caps(replace(total, cost_micro_usd=total.cost_micro_usd + spent), self._caps)
+        check_caps(replace(total, cost_micro_usd=total.cost_micro_usd + spent), self._caps())
+        self._hold(total.cost_micro_usd + spent)
         self._estimates = found
         self._left_ns = {name: length_ns for name, (_, length_ns) in found.items()}
         held = self._cursor.slice

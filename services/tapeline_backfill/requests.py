@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,11 +68,16 @@ class Requests:
         """Return how many requests are in each state, by the types of their last events."""
         return Counter("requested" if known.event is None else known.event.type for known in self._known.values())
 
-    def spent_in_month(self, now_ns: int, without: str) -> int:
-        """Return the micro-dollars of what was begun in the month (UTC) of `now_ns`, one request left out."""
+    def spent_in_month(self, now_ns: int, without: str, held: Mapping[str, int]) -> int:
+        """Return the micro-dollars of what was begun in the month (UTC) of `now_ns`, one request left out.
+
+        `held` is what those come to that this worker has in hand, of which the log may not tell yet.
+        """
         month = day_of(now_ns)[:7]
-        events = [known.event for name, known in self._known.items() if known.event is not None and name != without]
-        return sum(event.cost_micro_usd or 0 for event in events if event.attempt and day_of(event.at)[:7] == month)
+        others = [known.event for name, known in self._known.items() if name != without and name not in held]
+        events = [event for event in others if event is not None and event.attempt]
+        told = sum(event.cost_micro_usd or 0 for event in events if day_of(event.at)[:7] == month)
+        return told + sum(micro_usd for name, micro_usd in held.items() if name != without)
 
     def due(self, now_ns: int, now_s: float) -> Iterator[BackfillRequest]:
         """Yield the requests that something is to be done for now, those that were made first being the first."""

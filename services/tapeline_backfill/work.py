@@ -13,6 +13,7 @@ from tapeline.bus.transactions import TransactionalPublisher
 from tapeline.errors import BadData, BrokerUnavailable, DeliveryFailed, Fenced, Misconfigured, Retryable, TopicMismatch
 from tapeline.feed.back_ends import BackEnd
 from tapeline.feed.budget import Budgets
+from tapeline.feed.cost import Cap
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.ops.logs import get_logger
 from tapeline_backfill.bill import bill_caps
@@ -43,9 +44,9 @@ _NOT_BEGUN: Final[frozenset[EventType]] = frozenset({"requested", "accepted", "e
 class Work:
     """One turn of work on one request.
 
-    `ways` gives the source's back ends and may raise Misconfigured; `budgets` are the month's and
-    `spent_micro_usd` what its other requests come to, `known` is the last event that was heard and `since` the
-    offset of the next one.
+    `ways` gives the source's back ends and may raise Misconfigured; `budgets` are the month's and `spent_micro_usd`
+    gives what its other requests come to, `hold` is told what this one does; `known` is the last event that was heard
+    and `since` the offset of the next one.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Work:
         known: BackfillEvent | None,
         since: int,
         budgets: Budgets,
-        spent_micro_usd: int,
+        spent_micro_usd: Callable[[], int],
+        hold: Callable[[int], None],
         recompute: Recompute | None,
         now_ns: Callable[[], int] = time.time_ns,
         random: Callable[[], float] = random.random,
@@ -73,6 +75,7 @@ class Work:
         self._since = since
         self._budgets = budgets
         self._spent_micro_usd = spent_micro_usd
+        self._hold = hold
         self._recompute = recompute
         self._now_ns = now_ns
         self._random = random
@@ -153,11 +156,16 @@ class Work:
 
     async def _fill(self, journal: Journal, ways: Sequence[BackEnd]) -> None:
         lag = LiveLag(self._bootstrap, self._request.source, self._settings)
-        limits = caps(journal.event.request, self._settings, self._spent_micro_usd)
+        request, settings = journal.event.request, self._settings
         try:
-            bill = asyncio.to_thread(bill_caps, self._bootstrap, self._budgets, journal.event, self._now_ns())
-            limits += await journal.alive(bill)
-            await Filling(journal, ways, self._tape, lag, limits, self._settings, self._now_ns).run()
+            bill = await journal.alive(
+                asyncio.to_thread(bill_caps, self._bootstrap, self._budgets, journal.event, self._now_ns())
+            )
+
+            def limits() -> list[Cap]:
+                return [*caps(request, settings, self._spent_micro_usd()), *bill]
+
+            await Filling(journal, ways, self._tape, lag, limits, self._hold, settings, self._now_ns).run()
         finally:
             await lag.close()
 

@@ -11,7 +11,7 @@ from tests.integration.feed.vendor import market
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.tail import backfill_topic
 from tapeline.bus.topics import apply_topics, load_topics
-from tapeline.model.backfill import REQUESTS_TOPIC
+from tapeline.model.backfill import REQUESTS_TOPIC, request_id
 
 
 async def test_what_is_on_the_tape_stays_filled_when_it_is_cancelled_before_it_is_proven(rig: Rig) -> None:
@@ -60,3 +60,16 @@ async def test_an_error_that_nobody_foresaw_ends_the_service_and_not_the_request
     failed = rig.events(bad)[-1]
     assert (failed.type, failed.failure, failed.attempt) == ("failed", "transient", 1)
     assert failed.next_attempt_at is not None
+
+
+async def test_requests_at_the_same_time_share_the_month_s_cap(rig: Rig) -> None:
+    ticks = market(400)
+    one = a_request(window_of(ticks))
+    stream = "GLBX.MDP3/ES.FUT"
+    name = request_id(one.source, one.dataset, stream, one.kind, one.symbols, one.window)
+    other = one.model_copy(update={"stream": stream, "id": name})
+    rig.ask(one, other)
+    vendor = Script(ticks, micro_usd_per_record=5_000, piece_s=0.3)
+    async with rig.service(vendor, cost_cap_usd=9.0, month_cap_usd=3.0, parallel=2):
+        ended = [await rig.until(each, lambda event: event.type in ("proven", "rejected")) for each in (one, other)]
+    assert {event.type for event in ended} == {"proven", "rejected"}

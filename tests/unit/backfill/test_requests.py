@@ -141,4 +141,7 @@ def test_adds_up_what_the_month_s_other_requests_cost() -> None:
     for window, (type_, at, attempt, cost) in zip(windows, types, strict=True):
         event = an_event(type_, a_request(window), at=at, attempt=attempt, cost_micro_usd=cost)
         found.take_event(event, 1.0)
-    assert found.spent_in_month(41 * DAY_NS, a_request(windows[-1]).id) == 130
+    last = a_request(windows[-1]).id
+    assert found.spent_in_month(41 * DAY_NS, last, {}) == 130
+    held = {last: 4, a_request(windows[0]).id: 150, a_request(windows[3]).id: 800}
+    assert found.spent_in_month(41 * DAY_NS, last, held) == 980
