@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from tapeline.errors import Retryable
+from tapeline.feed.backoff import Backoff
 from tapeline.feed.dbn_decoder import Decoded
 from tapeline.feed.framer import Ticks
+from tapeline.ops.logs import get_logger
 from tapeline_databento.books import Books, Doubt
 from tapeline_databento.client import GatewayProtocol
 from tapeline_databento.errors import BooksLost
 from tapeline_databento.merging import Merged
 from tapeline_databento.normalize import InstrumentClasses, Normalizer
+
+log = get_logger("databento")
 
 
 @dataclass(eq=False, slots=True)
@@ -104,7 +110,7 @@ class BookSessions:
     async def _session(self, symbol: str) -> AsyncGenerator[list[Decoded] | Ended, None]:
         protocol: GatewayProtocol | None = None
         try:
-            protocol = await self._open_book(symbol)
+            protocol = await self._opened(symbol)
             async for decoded in protocol.slices():
                 yield decoded
         except Retryable as error:
@@ -112,3 +118,20 @@ class BookSessions:
         finally:
             if protocol is not None:
                 protocol.transport.abort()
+
+    async def _opened(self, symbol: str) -> GatewayProtocol:
+        """Connect, however many attempts that takes: meanwhile that book is missing, and all else goes on."""
+        backoff = Backoff(random.random)
+        while True:
+            try:
+                return await self._open_book(symbol)
+            except Retryable as error:
+                wait_s = backoff.failed(asyncio.get_running_loop().time(), 0.0)
+                log.warning(
+                    "book not told anew yet",
+                    line=self._name,
+                    symbol=symbol,
+                    reason=str(error),
+                    next_attempt_s=round(wait_s, 3),
+                )
+                await asyncio.sleep(wait_s)

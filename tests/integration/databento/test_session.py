@@ -12,6 +12,7 @@ from tests.integration.databento.scripted_gateway import (
     Conversation,
     Script,
     ScriptedGateway,
+    authenticate,
     error,
     mapping,
     order,
@@ -468,6 +469,34 @@ async def test_a_book_whose_session_ends_is_doubtful_again_until_there_were_too_
         froms = [item.ts_event_from for item in items if isinstance(item, Lost)]
         assert froms == [START_NS + number * MS for number in (1, 92, 93, 92)]
         assert (await line.connect(ends(START_NS))).resumes == frozenset(), "all books begin anew"
+
+
+async def test_a_book_is_told_anew_once_the_gateway_lets_it_be_while_the_others_go_on() -> None:
+    told = asyncio.Event()
+
+    async def main(conversation: Conversation) -> None:
+        await conversation.begin()
+        await conversation.send(MAPPINGS + order(1) + order(2, flags=BAD))
+        await told.wait()
+        await conversation.send(order(3, instrument_id=8))
+        await wait_for_end(conversation)
+
+    async def hangs_up(conversation: Conversation) -> None:
+        raise ConnectionAbortedError
+
+    side = sends(mapping(7, "NQZ6", "NQZ6") + book(91), then=wait_for_end)
+    greets = in_turn(authenticate, *[hangs_up] * 5, authenticate)
+    async with ScriptedGateway(in_turn(main, side), greets) as gateway:
+        items = (await line_of(gateway, doubtful_books=1).connect({})).items()
+        seen: list[int] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while 91 not in seen:
+                seen += sequences([await anext(items)])
+            told.set()
+            while 3 not in seen:
+                seen += sequences([await anext(items)])
+        await items.aclose()
+    assert seen == [1, 0, 91, 3]
 
 
 # -- definitions -----------------------------------------------------------------------------------------------------
