@@ -60,8 +60,9 @@ class BackfillSettings(ServiceSettings):
     retry_longest_s: float = Field(900.0, gt=0.0, le=86_400.0)
     """Longest wait between two attempts."""
 
-    attempts: int = Field(6, ge=1, le=100)
-    """A request whose attempts failed so often in a row without bringing anything is given up."""
+    attempts: int = Field(10, ge=1, le=100)
+    """A request whose attempts failed so often in a row without bringing anything is given up; with the waits between
+    them, after about half an hour."""
 
     proof_interval_s: float = Field(3_600.0, gt=0.0, le=86_400.0)
     """Wait before a vendor that has no count of a window yet is asked again."""

@@ -59,6 +59,9 @@ QUICK: Final[Mapping[str, Mapping[str, object]]] = {
         "incident_degraded_s": 15,
         "incident_gap_s": 30,
         "incident_lag_s": 5,
+        "incident_lag_hold_s": 20,
+        "incident_broker_s": 4,
+        "incident_dead_letters_s": 5,
         "incident_well_s": 3,
     },
 }

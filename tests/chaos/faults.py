@@ -81,7 +81,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "processor: SIGKILL",
         workers.processor_killed,
         ("consumer_lag", "stuck_worker"),
-        settings={"watchdog": {"incident_lag_hold_s": 1}},
+        settings={"watchdog": {"incident_lag_hold_s": 2}},
     ),
     Fault("processor: SIGKILL of one of two, rebalance", workers.processor_of_two_killed, ()),
     Fault("backfill: SIGKILL five times", workers.backfill_killed, settings=SLOWLY, leaves_gap=True),
