@@ -59,7 +59,7 @@ test: setup test-broker test-browser ## Run all tests against real brokers, in t
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 chaos: setup ## Do every fault to a whole installation, write .tapeline/chaos.json (ARGS="--list", ARGS="--only gateway")
-	@sh deploy/install-system-packages.sh java faketime
+	@sh deploy/install-system-packages.sh java
 	@$(BIN)/python -m tests.chaos.matrix $(ARGS)
 
 check: setup ## Check format, lint, types and the direction of imports

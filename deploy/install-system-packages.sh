@@ -1,9 +1,8 @@
 #!/bin/sh
 # Ensures what Tapeline needs from the system: `python` (3.11 to 3.13, with venv), `java` (Java 17+ and Maven, for the
-# local Kafka broker), `chromium` (for the browser sessions of Barchart), `prometheus` (for the tests of metrics and
-# alert rules) and `faketime` (for tests of closed markets). On Debian and Ubuntu as root it installs what is missing;
-# elsewhere it prints the command.
-# Usage: sh deploy/install-system-packages.sh [python] [java] [chromium] [prometheus] [faketime]
+# local Kafka broker), `chromium` (for the browser sessions of Barchart) and `prometheus` (for the tests of metrics and
+# alert rules). On Debian and Ubuntu as root it installs what is missing; elsewhere it prints the command.
+# Usage: sh deploy/install-system-packages.sh [python] [java] [chromium] [prometheus]
 # python and java when none is named
 set -eu
 
@@ -57,13 +56,6 @@ check_prometheus() {
 	fi
 }
 
-check_faketime() {
-	for library in /usr/lib/*/faketime/libfaketime.so.1; do
-		[ ! -e "$library" ] || return 0
-	done
-	need libfaketime faketime libfaketime
-}
-
 has_package() {
 	apt-cache show "$1" 2>/dev/null | grep -q '^Package:'
 }
@@ -85,9 +77,8 @@ for part in "$@"; do
 	java) check_java ;;
 	chromium) check_chromium ;;
 	prometheus) check_prometheus ;;
-	faketime) check_faketime ;;
 	*)
-		echo "unknown part $part; there are python, java, chromium, prometheus and faketime" >&2
+		echo "unknown part $part; there are python, java, chromium and prometheus" >&2
 		exit 2
 		;;
 	esac

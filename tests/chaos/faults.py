@@ -59,7 +59,13 @@ _GATEWAY: Final = (
     Fault("gateway: over the connection limit", gateways.lasts("connection-limit")),
     Fault("gateway: key revoked", gateways.stops("revoked-key")),
     Fault("gateway: licence ended", gateways.stops("unentitled", first="rst")),
-    Fault("gateway: replay lacks records", gateways.lacks_records, leaves_gap=True),
+    # Records that are on the tape are lacking: of others only the vendor's count would tell.
+    Fault(
+        "gateway: replay lacks records",
+        gateways.lacks_records,
+        settings={"databento": {"resume_overlap_s": 60}},
+        leaves_gap=True,
+    ),
     Fault(
         "gateway: doubtful book",
         gateways.doubtful_book,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio.subprocess import DEVNULL
 from datetime import UTC, datetime
 
 from tests.chaos.desk import Desk
@@ -34,7 +35,10 @@ async def two_gaps(desk: Desk) -> None:
 async def _ask(desk: Desk, begin_ns: int, end_ns: int) -> None:
     asked = ["request", "databento", desk.vendor.stream, KIND, "--from", _iso(begin_ns), "--to", _iso(end_ns)]
     command = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tapeline_cli", "backfill", *asked, env=desk.command_environment(), cwd=desk.folder
+        *(sys.executable, "-m", "tapeline_cli", "backfill", *asked),
+        env=desk.command_environment(),
+        cwd=desk.folder,
+        stdout=DEVNULL,
     )
     assert await command.wait() == 0
 

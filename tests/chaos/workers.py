@@ -34,6 +34,15 @@ async def producer_sleeps(desk: Desk) -> None:
 
 async def processor_killed(desk: Desk) -> None:
     """Kill the processor, and begin it anew once that was noticed."""
+
+    async def has_committed() -> bool:
+        document = await desk.watchdog.json("/v1/lag")
+        groups = document["groups"] if document else []
+        topics = [topic for group in groups for topic in group["topics"]]
+        return any(each["committed"] for topic in topics for each in topic["partitions"])
+
+    # Of a group that has never said how far it is nobody knows how far behind it is.
+    await desk.until("the processor has committed", has_committed)
     await desk.processor.kill()
     await desk.until_incident("consumer_lag", "stuck_worker")
     await desk.processor.start()
