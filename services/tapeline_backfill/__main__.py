@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(settings: BackfillSettings, servers: str) -> None:
-    recompute = recompute_with(settings, servers)
-    correcting = asyncio.create_task(SessionCorrections(servers, recompute).run())
+    corrections = SessionCorrections(servers, recompute_with(settings, servers))
+    correcting = asyncio.create_task(corrections.run())
     try:
-        await run(settings, servers, recompute=recompute)
+        await run(settings, servers, recompute=corrections.recompute)
     finally:
         correcting.cancel()
         await asyncio.gather(correcting, return_exceptions=True)

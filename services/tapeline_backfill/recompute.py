@@ -43,11 +43,13 @@ class Recomputed:
 
     `rows` were published anew. `again_after` is the venue time (ns since the epoch) from which on it is to be done once
     more: the end of a session whose `cumulative_volume_delta` cannot be corrected before; None: it is settled.
-    `reason` says why nothing could be done, where that is so.
+    `has_open`: some windows that a gap touched were still open, whose rows the processor tells as it saw them; they are
+    to be computed anew once they are closed. `reason` says why nothing could be done, where that is so.
     """
 
     rows: int
     again_after: int | None = None
+    has_open: bool = False
     reason: str = ""
 
 
@@ -93,7 +95,7 @@ class Recomputer:
                     break
                 # Another worker's rows came in between: whichever came last, they may know of less.
         log.info("recomputed", request=request.id, stream=request.stream, kind=request.kind, rows=rows)
-        return Recomputed(rows, one.closes_at)
+        return Recomputed(rows, one.closes_at, has_open=one.has_open)
 
     async def _run(self, one: _Pass, publisher: Publisher, reason_to_wait: ReasonToWait) -> int:
         rows = 0
@@ -120,6 +122,7 @@ class _Pass:
         self, recompute: Recompute, messages: Iterator[list[RowMessage]], reader: TapeReader, rows_end: int
     ) -> None:
         self.closes_at = recompute.days.closes_at
+        self.has_open = recompute.has_open
         self._messages = messages
         self._reader = reader
         self._rows_end = rows_end
@@ -178,14 +181,14 @@ def _steps(recompute: Recompute, reader: TapeReader, begin: int, end: int) -> It
     yield list(recompute.finish())
 
 
-def recompute_with(settings: BackfillSettings, bootstrap: str) -> Callable[[BackfillRequest], Awaitable[int]]:
-    """Return what computes anew what a request touches, while the processor keeps up; it says how many rows it has."""
+def recompute_with(settings: BackfillSettings, bootstrap: str) -> Callable[[BackfillRequest], Awaitable[Recomputed]]:
+    """Return what computes anew what a request touches, while the processor keeps up."""
     recomputer = Recomputer(bootstrap)
 
-    async def recompute(request: BackfillRequest) -> int:
+    async def recompute(request: BackfillRequest) -> Recomputed:
         lag = LiveLag(bootstrap, request.source, settings)
         try:
-            return (await recomputer.recompute_after(request, lag.reason_to_wait)).rows
+            return await recomputer.recompute_after(request, lag.reason_to_wait)
         finally:
             await lag.close()
 

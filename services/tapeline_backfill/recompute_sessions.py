@@ -1,4 +1,6 @@
-"""Recomputes once more after sessions: only then is it known for good what was traded since their beginning."""
+"""Recomputes once more: when windows have closed that were open the first time, as the processor tells their rows after
+that, and when sessions are over, as only then it is known for good what was traded since their beginning.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,23 @@ from tapeline.bus.log import Log
 from tapeline.errors import BadData, Misconfigured, Retryable, TopicMismatch
 from tapeline.feed.calendar import calendar_of
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
+from tapeline.model.windows import all_closed_ns
 from tapeline.ops.logs import get_logger
+from tapeline_backfill.recompute import Recomputed
 
 log = get_logger("backfill.recompute")
 
-Recompute = Callable[[BackfillRequest], Awaitable[int]]
+Recompute = Callable[[BackfillRequest], Awaitable[Recomputed]]
 
 GRACE_NS: Final = 120_000_000_000
 """So long after a session's end its last ticks, and the clocks that follow them, are on the tape."""
 KEPT_NS: Final = 7 * 86_400_000_000_000
 """For so long ticks are kept; of an older session nothing can be recomputed."""
+CLOSED_NS: Final = 3_000_000_000
+"""So long after the last window could close the processor has told its rows."""
+_ABOUT_NS: Final = 60_000_000_000
+"""A recompute may have begun so long before it was told of."""
+_TURN_S: Final = 2.0
 _LOOK_EVERY_S: Final = 60.0
 _TIMEOUT_S: Final = 5.0
 """It is tried again and again, and a service that stops waits for it."""
@@ -51,6 +60,16 @@ def to_correct(events: Iterable[BackfillEvent]) -> dict[str, BackfillRequest]:
     return found
 
 
+def to_settle(events: Iterable[BackfillEvent]) -> dict[str, BackfillRequest]:
+    """Return, by id, the requests that were recomputed when windows that they touch may have been open. Pure."""
+    recomputed = {event.key: event for event in events if event.revised_rows is not None}
+    return {
+        name: event.request
+        for name, event in recomputed.items()
+        if event.at < all_closed_ns(event.request.window.ts_event_until) + _ABOUT_NS
+    }
+
+
 class SessionCorrections:
     """Looks at what was recomputed, and does so again when its session is over.
 
@@ -64,19 +83,53 @@ class SessionCorrections:
         self._awaited: dict[str, BackfillRequest] = {}
         """Those whose session was not over when they were recomputed: what is told of them later may hide that."""
         self._done: set[str] = set()
+        self._has_looked = False
+        self._open: dict[str, tuple[BackfillRequest, int]] = {}
+        """Those of which windows were still open, and when (ns since the epoch) they are looked at again."""
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        look_s = 0.0
         while True:
             try:
-                await self.look()
+                await self.settle()
+                if time.monotonic() >= look_s:
+                    look_s = time.monotonic() + _LOOK_EVERY_S
+                    await self.look()
             except (Retryable, TopicMismatch) as error:
-                log.warning("sessions not corrected", reason=str(error))
-            await asyncio.sleep(_LOOK_EVERY_S)
+                log.warning("not recomputed once more", reason=str(error))
+            await asyncio.sleep(_TURN_S)
+
+    async def recompute(self, request: BackfillRequest) -> Recomputed:
+        """Recompute what a request has touched, and again when the windows that it touched are closed."""
+        recomputed = await self._recompute(request)
+        self._note(request, recomputed)
+        return recomputed
+
+    async def settle(self) -> None:
+        """Recompute that of which windows have closed since the last time. Raises Retryable, TopicMismatch."""
+        now_ns = self._now_ns()
+        for request, due_ns in list(self._open.values()):
+            if now_ns >= due_ns:
+                self._note(request, await self._recompute(request))
+
+    def _note(self, request: BackfillRequest, recomputed: Recomputed) -> None:
+        until_ns, now_ns = request.window.ts_event_until, self._now_ns()
+        # By a venue's clock that goes wrong, or where nothing comes any more, it may take long: ask less and less.
+        due_ns = max(all_closed_ns(until_ns) + CLOSED_NS, now_ns + max(0, now_ns - until_ns) // 4)
+        if recomputed.has_open:
+            self._open[request.id] = request, due_ns
+        else:
+            self._open.pop(request.id, None)
 
     async def look(self) -> None:
         """Recompute what is due now. Raises Retryable, TopicMismatch."""
-        self._awaited |= await asyncio.to_thread(self._recomputed_in_session)
+        events = await asyncio.to_thread(self._events)
+        if not self._has_looked:
+            # What this one did before it was begun anew is not known to it.
+            self._open = {name: (request, 0) for name, request in to_settle(events).items()} | self._open
+        self._has_looked = True
+        self._awaited |= to_correct(events)
         for name in self._done & self._awaited.keys():
             del self._awaited[name]
         now_ns = self._now_ns()
@@ -93,11 +146,11 @@ class SessionCorrections:
                 log.warning("not corrected", request=name, reason=str(error))
             self._done.add(name)
 
-    def _recomputed_in_session(self) -> dict[str, BackfillRequest]:
+    def _events(self) -> list[BackfillEvent]:
         topic = namespaced(EVENTS_TOPIC)
         with Log(self._bootstrap, "tapeline-recompute", timeout_s=_TIMEOUT_S) as reader:
             reader.partitions(topic)
-            return to_correct(_decoded(message.value() for message in reader.read(topic, 0, *reader.bounds(topic, 0))))
+            return list(_decoded(message.value() for message in reader.read(topic, 0, *reader.bounds(topic, 0))))
 
 
 def _decoded(values: Iterable[bytes | None]) -> Iterator[BackfillEvent]:

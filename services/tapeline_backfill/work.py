@@ -23,6 +23,7 @@ from tapeline_backfill.errors import NotYet, Unequal
 from tapeline_backfill.filling import Filling
 from tapeline_backfill.journal import Halt, Halted, Journal
 from tapeline_backfill.proving import prove, verify
+from tapeline_backfill.recompute import Recomputed
 from tapeline_backfill.requests import FILLED, GIVEN_UP, is_done, is_to_be_recomputed, is_waiting
 from tapeline_backfill.retries import next_attempt_ns
 from tapeline_backfill.settings import BackfillSettings
@@ -34,7 +35,7 @@ log = get_logger("backfill")
 Outcome = Literal["told", "fenced", "away"]
 """How work on a request ended: as its last event says; another worker has it; to be tried again, as Kafka is away."""
 
-Recompute = Callable[[BackfillRequest], Awaitable[int]]
+Recompute = Callable[[BackfillRequest], Awaitable[Recomputed]]
 """Computes anew what a filled request touches; returns how many rows it has revised."""
 
 _BEATS: Final = 4
@@ -184,7 +185,7 @@ class Work:
         # The proof may still be to come.
         next_at = journal.event.next_attempt_at
         try:
-            revised = await journal.alive(self._recompute(journal.event.request))
+            recomputed = await journal.alive(self._recompute(journal.event.request))
         except Retryable as error:
             log.warning("not recomputed yet", request=self._request.id, reason=str(error))
             return "away"
@@ -195,7 +196,8 @@ class Work:
             if not isinstance(error, Misconfigured | BadData):
                 raise
         else:
-            await journal.tell("recomputed", revised_rows=revised, next_attempt_at=next_at)
+            changes: dict[str, Any] = {"revised_rows": recomputed.rows, "reason": recomputed.reason}
+            await journal.tell("recomputed", next_attempt_at=next_at, **changes)
         return "told"
 
     async def _failed(self, journal: Journal, error: Exception) -> None:

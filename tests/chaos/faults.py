@@ -44,6 +44,7 @@ _GATEWAY: Final = (
     Fault("gateway: replay refused as too old", gateways.ends("error", code=8), leaves_gap=True),
     Fault("gateway: outage", gateways.lasts("outage")),
     Fault("gateway: outage beyond what is resumed", gateways.lasts("outage"), settings=BEYOND, leaves_gap=True),
+    Fault("gateway: outage, and a minute later", gateways.outage_and_later, settings=BEYOND, leaves_gap=True),
     Fault("gateway: flapping", gateways.lasts("flap", every_ms=120.0)),
     Fault("gateway: half-open connection", gateways.half_open, settings=IMPATIENT),
     Fault(

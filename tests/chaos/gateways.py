@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tests.chaos.desk import Desk
+from tests.chaos.verdict import gaps_of
+
+from tapeline.model.windows import all_closed_ns
 
 ABSENT: Final = ("feed_disconnected", "feed_silent")
 AWAY_S: Final = 6.0
+_MENDED_NS: Final = 15_000_000_000
+"""So long after the last window could close its row is mended."""
 
 Befall = Callable[[Desk], Awaitable[None]]
 
@@ -49,6 +55,20 @@ def stops(name: str, *, first: str = "") -> Befall:
         await desk.until_ticks(1_000)
 
     return befall
+
+
+async def outage_and_later(desk: Desk) -> None:
+    """Let an outage leave a gap; wait until windows that were open when it was mended are closed, and mended too."""
+    await lasts("outage")(desk)
+    await desk.until_mended()
+    [gap] = gaps_of(await asyncio.to_thread(desk.tape.live))
+    assert gap.ts_event_to is not None
+    mended_ns = all_closed_ns(gap.ts_event_to) + _MENDED_NS
+
+    async def is_later() -> bool:
+        return desk.vendor.clock() >= mended_ns
+
+    await desk.until("all windows are closed", is_later)
 
 
 async def half_open(desk: Desk) -> None:

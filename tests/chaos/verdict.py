@@ -132,10 +132,17 @@ def wrong_rows(vendor: Vendor, live: Sequence[TickFrame], values: Sequence[bytes
     state = PartitionState(sessions())
     expected = newest_rows(message.value for frame in frames for message in state.apply(decode(encode(frame))))
     until_ns = int(since["ts_event"][-1]) - _TAIL_NS
-    gaps = [gap.ts_event_from or 0 for gap in gaps_of(live)]
-    gap_ns = min(gaps, default=until_ns)
-    found = newest_rows(value for value in values if b'"mbo"' in value)
-    return differing(_of_run(found, until_ns, gap_ns), _of_run(expected, until_ns, gap_ns))
+    gaps = gaps_of(live)
+    gap_ns = min((gap.ts_event_from or 0 for gap in gaps), default=until_ns)
+    found, expected = (
+        _of_run(rows, until_ns, gap_ns)
+        for rows in (newest_rows(value for value in values if b'"mbo"' in value), expected)
+    )
+    for key in found.keys() & expected.keys():
+        # What the vendor itself is not sure of is told, and is in doubt.
+        if "bad_book" in found[key]["reasons"] and any(_is_doubted(key, gap) for gap in gaps):
+            found[key] = expected[key]
+    return differing(found, expected)
 
 
 def judged(
@@ -228,6 +235,13 @@ def _of_run(rows: dict[Key, Row], until_ns: int, gap_ns: int) -> dict[Key, Row]:
         if end_ns <= until_ns:
             kept[key] = row if end_ns <= gap_ns else {name: value for name, value in row.items() if name != _LASTING}
     return kept
+
+
+def _is_doubted(key: Key, gap: Gap) -> bool:
+    symbol, start_ns, window_ms = key
+    if gap.reason != "F_MAYBE_BAD_BOOK" or symbol not in gap.symbols:
+        return False
+    return (gap.ts_event_from or 0) < start_ns + window_ms * 1_000_000 and start_ns <= (gap.ts_event_to or start_ns)
 
 
 def _key(line: str) -> str:

@@ -68,6 +68,7 @@ class Recompute:
             corrected=self.days.over,
             settled_from=window.ts_event_until,
         )
+        self._newest_ts = newest_ts
         self._until = max((all_closed_ns(until) for _, until in self.days.over), default=INT64_MIN)
 
     @property
@@ -80,6 +81,11 @@ class Recompute:
             return False
         settled = self._revising.settled
         return all(len(settled.get(symbol, ())) == len(WINDOWS_MS) for symbol in slots_of(flow, self._request.symbols))
+
+    @property
+    def has_open(self) -> bool:
+        """Whether some windows that the request touches are open as far as the log goes: of them it has no rows yet."""
+        return self._newest_ts < all_closed_ns(self._request.window.ts_event_until)
 
     def take(self, frame: TickFrame) -> Iterator[RowMessage]:
         """Yield the rows to publish that the log's next frame closes."""

@@ -12,6 +12,7 @@ from tests.integration.feed.vendor import MS, market
 
 from tapeline.errors import Refused, Retryable
 from tapeline.model.backfill import BackfillRequest
+from tapeline_backfill.recompute import Recomputed
 
 
 async def test_brings_what_is_missing_and_proves_it(rig: Rig) -> None:
@@ -228,9 +229,9 @@ async def test_has_rows_computed_anew_after_completion(rig: Rig) -> None:
     ticks = market(300)
     on_tape: list[int] = []
 
-    async def recompute(_: BackfillRequest) -> int:
+    async def recompute(_: BackfillRequest) -> Recomputed:
         on_tape.append(sum(len(frame) for frame in rig.frames()))
-        return 7
+        return Recomputed(7)
 
     rig.ask(request := a_request(window_of(ticks)))
     async with rig.service(Script(ticks), recompute=recompute):
