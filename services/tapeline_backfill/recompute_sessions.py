@@ -71,7 +71,7 @@ def to_settle(events: Iterable[BackfillEvent]) -> dict[str, BackfillRequest]:
 
 
 class SessionCorrections:
-    """Looks at what was recomputed, and does so again when its session is over.
+    """Recomputes once more when windows that were open are closed, and when sessions are over.
 
     A restart does it once more for sessions of the last days; that publishes nothing new.
     """
@@ -110,8 +110,15 @@ class SessionCorrections:
         """Recompute that of which windows have closed since the last time. Raises Retryable, TopicMismatch."""
         now_ns = self._now_ns()
         for request, due_ns in list(self._open.values()):
-            if now_ns >= due_ns:
+            if now_ns < due_ns:
+                continue
+            try:
                 self._note(request, await self._recompute(request))
+            except TopicMismatch:
+                raise
+            except (BadData, Misconfigured) as error:
+                log.warning("not corrected", request=request.id, reason=str(error))
+                del self._open[request.id]
 
     def _note(self, request: BackfillRequest, recomputed: Recomputed) -> None:
         until_ns, now_ns = request.window.ts_event_until, self._now_ns()
@@ -145,6 +152,7 @@ class SessionCorrections:
             except (BadData, Misconfigured) as error:
                 log.warning("not corrected", request=name, reason=str(error))
             self._done.add(name)
+            self._open.pop(name, None)
 
     def _events(self) -> list[BackfillEvent]:
         topic = namespaced(EVENTS_TOPIC)
