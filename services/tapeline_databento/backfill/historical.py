@@ -92,7 +92,7 @@ class HistoricalBackEnd:
                 plan = desk.fetcher.plan(self._padded(asked, window))
             except Unresolved:
                 # A weekend's symbols mean nothing, and a listed one means nothing on the days before.
-                if window == request.window and _has_traded(request):
+                if window == request.window and _must_mean_something(request):
                     raise
                 return Estimate()
         return plan.estimate + Estimate(records=sum(entry.records for entry in plan.found))
@@ -112,7 +112,7 @@ class HistoricalBackEnd:
                 query = whole if desk.fetcher.holds(whole) else asked.captured(edge)
                 found = self._window_of(desk, asked, query, window)
                 total += sum(len(received_within(ticks, edge)) for ticks in found)
-            if not total and _has_traded(request):
+            if not total and _must_mean_something(request):
                 # Raises where the symbols mean nothing at all: that is no proof that there is nothing.
                 desk.fetcher.plan(whole)
         return total
@@ -170,10 +170,11 @@ class HistoricalBackEnd:
             raise Undecodable(f"history of {request.stream}: {error}") from None
 
 
-def _has_traded(request: BackfillRequest) -> bool:
-    """Return whether the market was open within a request's window. Raises BadData outside the calendar."""
-    window = request.window
-    return calendar_of(request.dataset).open_ns(window.ts_event_from, window.ts_event_until) > 0
+def _must_mean_something(request: BackfillRequest) -> bool:
+    """Return whether symbols that mean nothing are a mistake: what is subscribed to may not be listed now, as weeklies
+    are, so that nothing of it is missing after a gap. Raises BadData outside the calendar."""
+    begin, end = request.window.ts_event_from, request.window.ts_event_until
+    return request.gap_id is None and calendar_of(request.dataset).open_ns(begin, end) > 0
 
 
 class _Names:

@@ -333,3 +333,7 @@ async def test_of_symbols_that_mean_nothing_then_there_is_nothing_while_the_mark
         await historical.estimate(mistaken, HOLE)
     with pytest.raises(Unresolved):
         await historical.count(mistaken, HOLE)
+    # After a gap it is none: what is not listed has nothing to be missed.
+    missed = mistaken.model_copy(update={"gap_id": "g1"})
+    assert await historical.estimate(missed, HOLE) == Estimate()
+    assert await historical.count(missed, HOLE) == 0
