@@ -21,11 +21,19 @@ def _urls(value: Any) -> Any:
         return value
     urls = [part for part in re.split(r"[\s,]+", value) if part]
     for number, url in enumerate(urls, 1):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(url):
             # It may hold a secret even so, and is not shown.
             raise ValueError(f"must be addresses that begin with https:// or http://; number {number} is none")
     return tuple(SecretStr(url) for url in urls)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Two dots in a row, for one, make no name of a host.
+        return parts.scheme in ("http", "https") and bool((parts.hostname or "").encode("idna"))
+    except ValueError:
+        return False
 
 
 Urls = Annotated[tuple[SecretStr, ...], BeforeValidator(_urls)]

@@ -148,7 +148,8 @@ async def _post(session: aiohttp.ClientSession, webhook: Webhook, incident: Inci
             allow_redirects=False,
         ) as response:
             status = response.status
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+    # UnicodeError: of a host that is no name, as one with two dots in a row, the client says no more.
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError):
         return _Answer(is_taken=False, is_final=True, said="it is no address of a web server")
     except TimeoutError:
         return _Answer(is_taken=False, is_final=False, said="no answer in time")

@@ -57,6 +57,8 @@ def test_webhooks_are_secrets_that_may_come_from_a_file(name: str, tmp_path: Pat
     assert [webhook.url.get_secret_value()[-3:] for webhook in settings.webhooks()] == ["one", "two"]
     assert [webhook.form for webhook in settings.webhooks()] == ["slack" if "slack" in name else "json"] * 2
     assert "T000" not in f"{settings!r}{settings.webhooks()!r}{settings.model_dump_json()}"
-    with pytest.raises(Misconfigured, match="number 2 is none") as told:
-        load(**{name: "https://hooks.example/T000/one, hooks.example/T000/two"})
-    assert "T000" not in str(told.value)
+    for wrong in ("hooks.example/T000/two", "https://hooks..example/T000/two", "https://[::1/T000"):
+        with pytest.raises(Misconfigured, match="number 2 is none") as told:
+            load(**{name: f"https://hooks.example/T000/one, {wrong}"})
+        assert "T000" not in str(told.value)
+    assert load(**{name: "http://[::1]:8000/T000 https://münchen.example"}).webhooks()
