@@ -114,11 +114,11 @@ class SessionCorrections:
                 continue
             try:
                 self._note(request, await self._recompute(request))
-            except TopicMismatch:
+            except (Retryable, TopicMismatch):
                 raise
-            except (BadData, Misconfigured) as error:
-                log.warning("not corrected", request=request.id, reason=str(error))
-                del self._open[request.id]
+            except Exception as error:
+                _log_given_up(request.id, error)
+                self._open.pop(request.id, None)
 
     def _note(self, request: BackfillRequest, recomputed: Recomputed) -> None:
         until_ns, now_ns = request.window.ts_event_until, self._now_ns()
@@ -147,10 +147,10 @@ class SessionCorrections:
             try:
                 if since_ns < KEPT_NS:
                     await self._recompute(request)
-            except TopicMismatch:
+            except (Retryable, TopicMismatch):
                 raise
-            except (BadData, Misconfigured) as error:
-                log.warning("not corrected", request=name, reason=str(error))
+            except Exception as error:
+                _log_given_up(name, error)
             self._done.add(name)
             self._open.pop(name, None)
 
@@ -159,6 +159,12 @@ class SessionCorrections:
         with Log(self._bootstrap, "tapeline-recompute", timeout_s=_TIMEOUT_S) as reader:
             reader.partitions(topic)
             return list(_decoded(message.value() for message in reader.read(topic, 0, *reader.bounds(topic, 0))))
+
+
+def _log_given_up(name: str, error: Exception) -> None:
+    """Say that a request is not corrected; of what nobody has foreseen with its trace, as all others go on."""
+    is_foreseen = isinstance(error, BadData | Misconfigured)
+    log.warning("not corrected", request=name, reason=str(error) or repr(error), exc_info=not is_foreseen)
 
 
 def _decoded(values: Iterable[bytes | None]) -> Iterator[BackfillEvent]:

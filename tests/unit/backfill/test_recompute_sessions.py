@@ -6,7 +6,8 @@ import pytest
 
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, request_id
 from tapeline.model.control import Interval
-from tapeline_backfill.recompute_sessions import GRACE_NS, to_correct
+from tapeline_backfill.recompute import Recomputed
+from tapeline_backfill.recompute_sessions import GRACE_NS, SessionCorrections, to_correct
 
 S = 1_000_000_000
 OPEN = 1_703_545_200 * S  # 2023-12-25T23:00:00Z
@@ -48,3 +49,24 @@ def test_what_was_not_recomputed_is_not_corrected() -> None:
 def test_one_outside_the_calendar_hinders_no_other() -> None:
     far = Interval(ts_event_from=1, ts_event_until=2)
     assert list(to_correct([event(OPEN, window=far), event(OPEN)]).values()) == [event(OPEN).request]
+
+
+async def test_one_that_cannot_be_settled_for_a_reason_nobody_foresaw_hinders_no_other() -> None:
+    other = Interval(ts_event_from=WINDOW.ts_event_from, ts_event_until=WINDOW.ts_event_until + S)
+    [bad, good] = [event(OPEN, window=window).request for window in (WINDOW, other)]
+    recomputed: list[BackfillRequest] = []
+
+    async def recompute(request: BackfillRequest) -> Recomputed:
+        recomputed.append(request)
+        if recomputed.count(request) > 1 and request == bad:
+            raise ZeroDivisionError
+        return Recomputed(0, has_open=recomputed.count(request) == 1)
+
+    now_ns = OPEN
+    corrections = SessionCorrections("nowhere", recompute, lambda: now_ns)
+    for request in (bad, good):
+        await corrections.recompute(request)
+    now_ns = CLOSE
+    for _ in range(2):
+        await corrections.settle()
+    assert recomputed == [bad, good, bad, good]
