@@ -17,7 +17,6 @@ from tests.chaos.desk import desk
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.verdict import ROWS_TOPIC, Verdict, gaps_of, judged, ledger, wrong_rows
 
-from tapeline.errors import TapelineError
 from tapeline_cli.local_broker import LocalBroker, state_folder
 
 _COLUMNS = ("lost", "duplicated", "wrong_rows", "incidents", "false_alarms")
@@ -97,7 +96,8 @@ def _judged(fault: Fault, broker: LocalBroker, folder: Path, namespace: str) -> 
         state = broker.state()
         assert state is not None
         return asyncio.run(judge(fault, state.bootstrap_servers, folder, namespace, broker))
-    except (AssertionError, TapelineError, TimeoutError) as error:
+    except Exception as error:
+        # Whatever it is, the other faults are judged, and what was found is written.
         return Verdict(fault.name, 0, 0, 0, 0, 0, ok=False), [f"never judged: {error!r}"]
 
 
