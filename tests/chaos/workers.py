@@ -6,6 +6,7 @@ import asyncio
 
 from tests.chaos.desk import Desk
 from tests.chaos.gateways import ABSENT, lasts
+from tests.chaos.service import Service
 
 from tapeline.model.backfill import BackfillEvent
 
@@ -56,26 +57,23 @@ async def processor_of_two_killed(desk: Desk) -> None:
     await other.start()
     await other.ready()
     partition = f"[{await asyncio.to_thread(desk.partition)}]"
+    held = ""
 
-    async def holder() -> str:
+    async def is_held() -> bool:
+        nonlocal held
         for name in ("processor", "processor-other"):
-            status = await desk.services[name].json("/readyz")
-            if status and any(each.endswith(partition) for each in status["assigned"]):
-                return name
-        return ""
+            if await _works_on(desk.services[name], partition):
+                held = name
+                return True
+        return False
 
-    await desk.until("the partitions are shared out", holder)
-    killed = await holder()
-    await desk.services.pop(killed).kill()
+    await desk.until("the partitions are shared out", is_held)
+    await desk.services.pop(held).kill()
     desk.services.setdefault("processor", other)
     desk.services.pop("processor-other", None)
 
     async def is_taken_over() -> bool:
-        return bool(await holder_of_rest())
-
-    async def holder_of_rest() -> bool:
-        status = await desk.processor.json("/readyz")
-        return bool(status) and any(each.endswith(partition) for each in status["assigned"])
+        return await _works_on(desk.processor, partition)
 
     await desk.until("the other one has taken over", is_taken_over)
     await desk.until_ticks(1_000)
@@ -110,6 +108,11 @@ async def backfill_sleeps(desk: Desk) -> None:
         return bool(desk.backfill.said("fenced") or desk.backfill.said("Kafka is away"))
 
     await desk.until("the sleeper is fenced", is_fenced)
+
+
+async def _works_on(processor: Service, partition: str) -> bool:
+    status = await processor.json("/readyz")
+    return bool(status) and any(each.endswith(partition) for each in status["assigned"])
 
 
 async def _until_published(desk: Desk, records: int) -> None:
