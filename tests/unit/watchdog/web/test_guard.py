@@ -54,6 +54,7 @@ async def client() -> AsyncIterator[Client]:
         ({"Host": "tape.example", "Origin": "https://tape.example"}, 200),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
     ],
 )
 async def test_who_is_answered(client: Client, headers: dict[str, str], status: int) -> None:
