@@ -27,7 +27,7 @@ export function showIncidents(document, table, nowMs) {
   const ordered = [...document.incidents].sort((a, b) => rank(a) - rank(b) || (moment(a) < moment(b) ? 1 : -1));
   fill(table, ordered.map((incident) => {
     const facts = [incident.subject];
-    if (incident.flaps) facts.push(`came back ${incident.flaps} times`);
+    if (incident.flaps) facts.push(incident.flaps > 1 ? `came back ${incident.flaps} times` : "came back once");
     if (incident.request_ids.length) facts.push(backfills(incident.request_ids));
     return {
       key: incident.id,
