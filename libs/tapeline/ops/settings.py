@@ -62,9 +62,9 @@ class ServiceSettings(BaseModel):
         """Return what `--help` says of the settings: each with its default and what it is for."""
         lines = ["settings, from the environment, .env or the profile:"]
         for name, setting in cls.model_fields.items():
-            has_default = not setting.is_required() and setting.default not in (None, (), {})
-            default = (has_default and str(setting.default)) or "none"
-            lines.append(f"  {cls.prefix()}{name.upper()} (default {default})")
+            default = None if setting.is_required() else setting.get_default(call_default_factory=True)
+            shown = "" if default in (None, (), {}) else str(default)
+            lines.append(f"  {cls.prefix()}{name.upper()} (default {shown or 'none'})")
             lines.append(f"      {' '.join((setting.description or '').split())}")
         lines.append(
             "and, as everywhere: KAFKA_BOOTSTRAP_SERVERS, TAPELINE_NAMESPACE, TAPELINE_PROFILE, TAPELINE_LOG_LEVEL"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from tapeline.errors import Misconfigured
 from tapeline.ops.settings import ServiceSettings
@@ -17,6 +17,7 @@ class ExampleSettings(ServiceSettings):
 
     speed: float = 1.0
     api_key: SecretStr = SecretStr("")
+    machine: str = Field(default_factory=lambda: "this one")
 
 
 @pytest.fixture
@@ -73,3 +74,8 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = ExampleSettings.load({}, dotenv=tmp_path / ".env")
     with pytest.raises(ValueError, match="frozen"):
         settings.speed = 2.0
+
+
+def test_defaults_are_explained_as_they_will_be_and_secrets_are_not_shown() -> None:
+    shown = [line.split("_", 2)[2] for line in ExampleSettings.explained().splitlines() if "(default " in line]
+    assert shown == ["SPEED (default 1.0)", "API_KEY (default none)", "MACHINE (default this one)"]
