@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="tapeline-watchdog",
         description="Tell how far every consumer group is behind, in messages and in seconds, and whether it moves: at"
         " /v1/lag, under Burrow's paths (/v3/kafka/…), and at /metrics under the names of kafka_exporter. And tell how"
-        " every feed is: at /v1/feeds. And have gaps filled: at /v1/gaps. A page at / shows it all.",
+        " every feed is: at /v1/feeds. And have gaps filled: at /v1/gaps. And tell of incidents, also by webhooks: at"
+        " /v1/incidents. And what it costs: at /v1/costs. A page at / shows it all.",
         epilog=f"{WatchdogSettings.explained()}\n\n{CostSettings.explained()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
