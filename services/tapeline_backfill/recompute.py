@@ -57,7 +57,7 @@ class Recomputer:
     """Recomputes what backfills have touched, one at a time per stream. A repeat publishes nothing.
 
     Two workers may do so at the same time: whoever finds the other's rows among its own does it once more, until a pass
-    is alone; what it knows of then, the other's rows had not been computed with more.
+    is alone. The rows that come last are then computed with all that either knew of.
     """
 
     def __init__(self, bootstrap: str) -> None:

@@ -36,7 +36,7 @@ Outcome = Literal["told", "fenced", "away"]
 """How work on a request ended: as its last event says; another worker has it; to be tried again, as Kafka is away."""
 
 Recompute = Callable[[BackfillRequest], Awaitable[Recomputed]]
-"""Computes anew what a filled request touches; returns how many rows it has revised."""
+"""Computes anew what a filled request touches. Raises Retryable where it could not, yet."""
 
 _BEATS: Final = 4
 _NOT_BEGUN: Final[frozenset[EventType]] = frozenset({"requested", "accepted", "estimated", "failed"})
