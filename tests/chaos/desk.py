@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos.service import Service
+from tests.chaos.service import DEADLINE_S, Service
 from tests.chaos.vendor import Vendor, vendor
 from tests.chaos.verdict import KIND, TICKS_TOPIC, Tape
 
@@ -24,7 +24,6 @@ from tapeline.model.backfill import BackfillEvent
 from tapeline_cli.local_broker import LocalBroker, any_free_port
 
 DATASET: Final = "TAPELINE.SIM"  # whose market never closes, whatever day this runs
-DEADLINE_S: Final = 120.0
 _LOOK_S: Final = 0.25
 
 QUICK: Final[Mapping[str, Mapping[str, object]]] = {

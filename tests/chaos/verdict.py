@@ -37,7 +37,7 @@ BACKFILL_TOPIC: Final = "md.ticks-backfill.databento.v1"
 ROWS_TOPIC: Final = "md.pressure.v1"
 LETTERS_TOPIC: Final = "md.dead-letters.v1"
 _TAIL_NS: Final = 3_000_000_000
-"""Windows that end later than so long before the end of the tape are still open for some, and not compared."""
+"""Windows that end within so long of the tape's end may still be open, and are not compared."""
 _LASTING: Final = "cumulative_volume_delta"
 """Corrected once, after the session's end, so of the windows since a gap it is not compared."""
 
