@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -88,8 +89,8 @@ class Recomputer:
                     await publisher.delivered(_DELIVERY_S)
                     is_alone = await asyncio.to_thread(one.revised) <= published
                 finally:
-                    one.close()
                     await publisher.close(0.0)
+                    one.close()
                 rows += published
                 if is_alone:
                     break
@@ -163,9 +164,10 @@ class _Pass:
         return self._reader.revised_since(self._rows_end)
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Leave the broker; where a step was cancelled that its thread is still in, once that has ended."""
         if hasattr(self._messages, "close"):
-            self._messages.close()
+            with suppress(ValueError):
+                self._messages.close()
 
 
 def _steps(recompute: Recompute, reader: TapeReader, begin: int, end: int) -> Iterator[list[RowMessage]]:
