@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not faults:
         parser.error(f"no fault's name holds {chosen.only!r}; --list names them")
+    if chosen.keep is not None and chosen.keep.is_dir() and any(chosen.keep.iterdir()):
+        parser.error(f"--keep {chosen.keep} must be empty, or not there yet")
     with _folder(chosen.keep) as folder:
         verdicts = list(_verdicts(faults, folder))
     target = state_folder() / "chaos.json"
