@@ -28,7 +28,9 @@ def waits_s(error: Retryable, attempt: int, random: float = 0.0) -> float | None
 
 
 def test_waits_double_up_to_a_limit_and_end() -> None:
-    assert [waits_s(Retryable("away"), attempt) for attempt in range(1, 7)] == [5.0, 10.0, 20.0, 40.0, 80.0, None]
+    *waits, last = [waits_s(Retryable("away"), attempt) for attempt in range(1, SETTINGS.attempts + 1)]
+    assert waits == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 900.0]
+    assert last is None
     patient = SETTINGS.model_copy(update={"attempts": 99})
     assert next_attempt_ns(Retryable(""), 20, patient, 0, lambda: 0.0) == 900 * 10**9
     assert waits_s(Retryable("away"), 1, random=1.0) == 3.75
