@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tapeline.errors import Retryable, TopicMismatch
 from tapeline.feed.cost_documents import Document, costs_document
 from tapeline.feed.cost_settings import CostSettings
 from tapeline.feed.costs import CostReport, cost_report
 from tapeline.feed.savings import Savings, find_savings
 from tapeline.feed.usage_log import Bill
 from tapeline.ops.logs import get_logger
-from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.budget import budget_findings
 from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.presence import Presence
 
 log = get_logger("costs")
 
@@ -37,21 +36,13 @@ class CostWatch:
         self._now_ns = now_ns
         self._bill = Bill(servers, timeout_s=timeout_s)
         self._stopped = asyncio.Event()
-        self._is_away = False
+        self._kafka = Presence(log, "bill")
         self.report: CostReport | None = None
         self.savings = Savings()
 
     async def run(self) -> None:
         """Read until `stop`; where the broker does not answer, try again."""
-        while not self._stopped.is_set():
-            try:
-                self.report, self.savings = await asyncio.to_thread(self._read)
-                self._is_away = False
-            except (Retryable, TopicMismatch) as error:
-                if not self._is_away:
-                    log.warning("bill_away", reason=str(error))
-                self._is_away = True
-            await wait_unless(self._stopped, self._settings.interval_s)
+        await self._kafka.watch(self._stopped, self._watch, self._settings.interval_s)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -76,6 +67,10 @@ class CostWatch:
         if self.report is None:
             return None
         return costs_document(self.report, self.savings) | {"fresh": self.is_fresh()}
+
+    async def _watch(self) -> None:
+        self.report, self.savings = await asyncio.to_thread(self._read)
+        self._kafka.found()
 
     def _read(self) -> tuple[CostReport, Savings]:
         usages, events = self._bill.read()

@@ -10,11 +10,11 @@ from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
-from tapeline.errors import Retryable, TopicMismatch
 from tapeline.ops.logs import get_logger
 from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.dead_letter_findings import DeadLetters, letter_of
 from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("dead_letters")
@@ -43,18 +43,11 @@ class DeadLetterWatch:
         self._next: int | None = None
         """Offset of the next letter; None until the first place to read from is known."""
         self._read_ns: int | None = None
-        self._is_away = False
+        self._kafka = Presence(log, "dead_letters")
 
     async def run(self) -> None:
         """Look until `stop`; where the broker does not answer, try again."""
-        while not self._stopped.is_set():
-            try:
-                await self._watch()
-            except (Retryable, TopicMismatch) as error:
-                if not self._is_away:
-                    log.warning("dead_letters_away", reason=str(error))
-                self._is_away = True
-            await wait_unless(self._stopped, _RETRY_S)
+        await self._kafka.watch(self._stopped, self._watch)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -73,9 +66,8 @@ class DeadLetterWatch:
             await asyncio.to_thread(letters.partitions, self._topic)
             while not self._stopped.is_set():
                 await asyncio.to_thread(self._read, letters)
-                if self._is_away:
-                    log.info("dead_letters_back")
-                self._is_away, self._read_ns = False, self._now_ns()
+                self._kafka.found()
+                self._read_ns = self._now_ns()
                 await wait_unless(self._stopped, self._interval_s)
 
     def _read(self, letters: Log) -> None:

@@ -6,18 +6,19 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
-from tapeline.errors import BadData, Retryable, TopicMismatch
+from tapeline.errors import BadData
 from tapeline.feed.calendar import Calendar, calendar_of
 from tapeline.feed.claims import EVENTS_TOPIC
 from tapeline.model.events import FeedEvent, decode_event
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BAD_FEED_EVENTS, FEED_EVENTS
-from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.feeds import FeedReport, Feeds, dataset_of
+from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("feeds")
@@ -50,19 +51,12 @@ class FeedWatch:
         self._next: int | None = None
         """Offset of the next event; None until the first place to read from is known."""
         self._heard_all_ns: int | None = None
-        self._is_away = False
+        self._kafka = Presence(log, "feed_events")
         self.report: FeedReport | None = None
 
     async def run(self) -> None:
         """Read until `stop`; where the broker does not answer, try again."""
-        while not self._stopped.is_set():
-            try:
-                await asyncio.to_thread(self._read)
-            except (Retryable, TopicMismatch) as error:
-                if not self._is_away:
-                    log.warning("feed_events_away", reason=str(error))
-                self._is_away = True
-            await wait_unless(self._stopped, _RETRY_S)
+        await self._kafka.watch(self._stopped, partial(asyncio.to_thread, self._read))
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -120,11 +114,9 @@ class FeedWatch:
     def _heard_all(self) -> None:
         now_ns, before_ns = self._now_ns(), self._heard_all_ns
         timeout_ns = round(self._settings.heartbeat_timeout_s * 1e9)
-        if before_ns is None or self._is_away or now_ns - before_ns > timeout_ns:
+        if before_ns is None or self._kafka.is_away or now_ns - before_ns > timeout_ns:
             self._feeds.listen_anew(now_ns)
-        if self._is_away:
-            log.info("feed_events_back")
-        self._is_away = False
+        self._kafka.found()
         self._heard_all_ns = now_ns
         if before_ns is None or self.report is None or now_ns - self.report.at_ns >= _CHECK_EVERY_S * 1e9:
             report = self._feeds.report(now_ns)

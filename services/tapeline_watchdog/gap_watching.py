@@ -14,16 +14,15 @@ from typing import Final
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.log import Log
 from tapeline.bus.publisher import Publisher
-from tapeline.errors import Retryable, TopicMismatch
 from tapeline.feed.calendar import Calendar, calendar_of
 from tapeline.model.backfill import REQUESTS_TOPIC
 from tapeline.model.coverage import TOPIC as COVERAGE_TOPIC
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import COVERAGE_TOLD, REQUESTED_GAPS
-from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.feeds import dataset_of
 from tapeline_watchdog.gap_reading import GapReading
 from tapeline_watchdog.gaps import GapLedger, GapReport
+from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("gaps")
@@ -47,19 +46,12 @@ class GapWatch:
         self._now_ns = now_ns
         self._asking = settings.asking()
         self._stopped = asyncio.Event()
-        self._is_away = False
+        self._kafka = Presence(log, "gaps")
         self.report: GapReport | None = None
 
     async def run(self) -> None:
         """Watch until `stop`; where the broker does not answer, begin anew."""
-        while not self._stopped.is_set():
-            try:
-                await self._watch()
-            except (Retryable, TopicMismatch) as error:
-                if not self._is_away:
-                    log.warning("gaps_away", reason=str(error))
-                self._is_away = True
-                await wait_unless(self._stopped, _RETRY_S)
+        await self._kafka.watch(self._stopped, self._watch)
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -112,9 +104,7 @@ class GapWatch:
             await publisher.delivered(_WRITE_TIMEOUT_S)
 
     def _report(self, ledger: GapLedger) -> None:
-        if self._is_away:
-            log.info("gaps_back")
-        self._is_away = False
+        self._kafka.found()
         self.report = ledger.report(self._now_ns())
 
     def _calendar_of(self, stream: str) -> Calendar:

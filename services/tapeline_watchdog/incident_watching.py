@@ -19,6 +19,7 @@ from tapeline_watchdog.broker_findings import BrokerLooks
 from tapeline_watchdog.findings import Judged
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.incidents import Incidents
+from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.webhooks import Webhooks
 
 log = get_logger("incidents")
@@ -68,7 +69,7 @@ class IncidentWatch:
         self._handed: dict[str, tuple[str, int]] = {}
         """By id, state and flaps of what was last handed to the webhooks."""
         self._told: list[Incident] = []
-        self._is_away = False
+        self._kafka = Presence(log, "incidents")
         self.incidents: tuple[Incident, ...] = ()
         self.read_ns: int | None = None
 
@@ -85,9 +86,7 @@ class IncidentWatch:
                 try:
                     await self._watch()
                 except (Retryable, TopicMismatch) as error:
-                    if not self._is_away:
-                        log.warning("incidents_away", reason=str(error))
-                    self._is_away = True
+                    self._kafka.lost(error)
                     self._note_away(error, began_ns)
                 await wait_unless(self._stopped, _EVERY_S)
         finally:
@@ -128,11 +127,10 @@ class IncidentWatch:
         """Take in what is new on the topic, up to the end that it has now."""
         before = self._next
         await asyncio.to_thread(self._read_to_end, records)
-        if self._is_away:
-            log.info("incidents_back")
+        self._kafka.found()
         if self._next != before:
             self.incidents = self._incidents.all
-        self._is_away, self.read_ns = False, self._now_ns()
+        self.read_ns = self._now_ns()
         self._broker.answered(self.read_ns)
 
     def _read_to_end(self, records: Log) -> None:

@@ -20,6 +20,7 @@ from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.burrow import Status
 from tapeline_watchdog.documents import stuck_document
 from tapeline_watchdog.lag import LagReport, LagRules, LagTracker, unread
+from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.workers import StuckWorker, WorkerHealth, read_health, stuck_workers
 
@@ -54,7 +55,7 @@ class LagWatch:
         self._times = RecordTimes(servers, CLIENT_ID)
         self._tracker = LagTracker(LagRules(settings.window, settings.minimum_window_s, settings.allowed_lag))
         self._sampled_at_s = 0.0
-        self._is_away = False
+        self._kafka = Presence(log, "cluster")
         self.report: LagReport | None = None
         self.stuck: tuple[StuckWorker, ...] = ()
 
@@ -93,13 +94,9 @@ class LagWatch:
                 cluster, times = await asyncio.to_thread(self._read)
         except BrokerUnavailable as error:
             FAILED_SAMPLES.inc()
-            if not self._is_away:
-                log.warning("cluster_away", reason=str(error))
-            self._is_away = True
+            self._kafka.lost(error)
             return
-        if self._is_away:
-            log.info("cluster_back")
-        self._is_away = False
+        self._kafka.found()
         report = self._tracker.observe(cluster, times, at_ms=self._now_ms())
         stuck = stuck_workers(report, await self._healths(report))
         _log_changes(self.report, report)
