@@ -60,13 +60,17 @@ def to_correct(events: Iterable[BackfillEvent]) -> dict[str, BackfillRequest]:
     return found
 
 
-def to_settle(events: Iterable[BackfillEvent]) -> dict[str, BackfillRequest]:
-    """Return, by id, the requests that were recomputed when windows that they touch may have been open. Pure."""
+def to_settle(events: Iterable[BackfillEvent], now_ns: int) -> dict[str, BackfillRequest]:
+    """Return, by id, the requests that were recomputed when windows that they touch may have been open.
+
+    Only those whose ticks are still kept at `now_ns` (ns since the epoch). Pure.
+    """
     recomputed = {event.key: event for event in events if event.revised_rows is not None}
     return {
         name: event.request
         for name, event in recomputed.items()
         if event.at < all_closed_ns(event.request.window.ts_event_until) + _ABOUT_NS
+        and now_ns - event.request.window.ts_event_until < KEPT_NS
     }
 
 
@@ -134,7 +138,8 @@ class SessionCorrections:
         events = await asyncio.to_thread(self._events)
         if not self._has_looked:
             # What this one did before it was begun anew is not known to it.
-            self._open = {name: (request, 0) for name, request in to_settle(events).items()} | self._open
+            found = to_settle(events, self._now_ns())
+            self._open = {name: (request, 0) for name, request in found.items()} | self._open
         self._has_looked = True
         self._awaited |= to_correct(events)
         for name in self._done & self._awaited.keys():

@@ -7,7 +7,7 @@ import pytest
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, request_id
 from tapeline.model.control import Interval
 from tapeline_backfill.recompute import Recomputed
-from tapeline_backfill.recompute_sessions import GRACE_NS, SessionCorrections, to_correct
+from tapeline_backfill.recompute_sessions import GRACE_NS, KEPT_NS, SessionCorrections, to_correct, to_settle
 
 S = 1_000_000_000
 OPEN = 1_703_545_200 * S  # 2023-12-25T23:00:00Z
@@ -49,6 +49,20 @@ def test_what_was_not_recomputed_is_not_corrected() -> None:
 def test_one_outside_the_calendar_hinders_no_other() -> None:
     far = Interval(ts_event_from=1, ts_event_until=2)
     assert list(to_correct([event(OPEN, window=far), event(OPEN)]).values()) == [event(OPEN).request]
+
+
+@pytest.mark.parametrize(
+    ("at", "now_ns", "is_settled_again"),
+    [
+        pytest.param(WINDOW.ts_event_until + S, CLOSE, True, id="windows were open"),
+        pytest.param(WINDOW.ts_event_until + 600 * S, CLOSE, False, id="they were closed"),
+        pytest.param(WINDOW.ts_event_until + S, WINDOW.ts_event_until + KEPT_NS, False, id="its ticks are gone"),
+    ],
+)
+def test_what_may_have_been_open_is_settled_again_while_its_ticks_are_kept(
+    at: int, now_ns: int, is_settled_again: bool
+) -> None:
+    assert [each.window for each in to_settle([event(at)], now_ns).values()] == [WINDOW] * is_settled_again
 
 
 async def test_one_that_cannot_be_settled_for_a_reason_nobody_foresaw_hinders_no_other() -> None:
