@@ -73,7 +73,9 @@ class Service:
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return what it logged of that name in this life."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        # The last one may be half written.
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
     def pause(self) -> None:
