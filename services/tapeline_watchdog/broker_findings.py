@@ -43,7 +43,7 @@ class BrokerLooks:
             if not self._is_long(self._absence, now_ns):
                 self._absence = None
 
-    def failed(self, began_ns: int, now_ns: int, reason: str) -> None:
+    def failed(self, began_ns: int, reason: str) -> None:
         """Take note that it did not, of a look that began at `began_ns`."""
         if self._absence is None:
             self._absence = _Absence(began_ns if self._answered_ns is None else self._answered_ns)

@@ -23,7 +23,6 @@ TOPIC: Final = "md.dead-letters.v1"
 _CLIENT_ID: Final = "tapeline-watchdog-dead-letters"
 _HISTORY_NS: Final = 3_600_000_000_000
 _STALE_AFTER_LOOKS: Final = 3
-_RETRY_S: Final = 1.0
 _PARTITION: Final = 0
 """Of the topic's only one."""
 

@@ -26,7 +26,6 @@ log = get_logger("feeds")
 _CLIENT_ID: Final = "tapeline-watchdog-feeds"
 _FETCH_WAIT_S: Final = 0.25
 _CHECK_EVERY_S: Final = 1.0
-_RETRY_S: Final = 1.0
 _PARTITION: Final = 0
 """Of the topic's only one: the order between streams is that of the log."""
 

@@ -29,7 +29,6 @@ log = get_logger("gaps")
 
 _CLIENT_ID: Final = "tapeline-watchdog-gaps"
 _REQUESTED_BY: Final = "tapeline-watchdog"
-_RETRY_S: Final = 1.0
 _REPORT_EVERY_S: Final = 1.0
 _FORGET_EVERY_S: Final = 3_600.0
 _WRITE_TIMEOUT_S: Final = 30.0

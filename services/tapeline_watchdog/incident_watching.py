@@ -201,7 +201,7 @@ class IncidentWatch:
         if isinstance(error, TopicMismatch):
             self._broker.answered(now_ns)
             return
-        self._broker.failed(began_ns, now_ns, str(error))
+        self._broker.failed(began_ns, str(error))
         finding = self._broker.finding(now_ns)
         incident = None if finding is None else self._incidents.opening(finding, now_ns)
         if incident is not None:

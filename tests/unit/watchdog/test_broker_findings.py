@@ -28,7 +28,7 @@ def away(looks: BrokerLooks, begin_ns: int, seconds: int) -> int:
     looks.answered(begin_ns)
     end_ns = begin_ns + seconds * S
     for at_ns in range(begin_ns + S, end_ns, LOOK_NS + S):
-        looks.failed(at_ns, min(at_ns + LOOK_NS, end_ns), "no answer")
+        looks.failed(at_ns, "no answer")
     return end_ns
 
 
@@ -80,7 +80,7 @@ def test_a_short_absence_is_none(seconds: int) -> None:
 def test_a_watchdog_that_was_suspended_in_a_look_says_nothing_of_kafka() -> None:
     looks = BrokerLooks(LIMIT_NS)
     looks.answered(BEGIN)
-    looks.failed(BEGIN + S, BEGIN + 3_600 * S, "no answer")
+    looks.failed(BEGIN + S, "no answer")
     assert looks.finding(BEGIN + 3_600 * S) is None
     looks.answered(BEGIN + 3_601 * S)
     assert looks.judge(BEGIN + 3_601 * S).findings == ()
@@ -89,7 +89,7 @@ def test_a_watchdog_that_was_suspended_in_a_look_says_nothing_of_kafka() -> None
 def test_of_one_that_was_there_before_the_watchdog_it_is_told_since_it_looked() -> None:
     looks = BrokerLooks(LIMIT_NS)
     for number in range(3):
-        looks.failed(BEGIN + number * LOOK_NS, BEGIN + (number + 1) * LOOK_NS, "no answer")
+        looks.failed(BEGIN + number * LOOK_NS, "no answer")
     found = looks.finding(BEGIN + 3 * LOOK_NS)
     assert found is not None
     assert found.since_ns == BEGIN
