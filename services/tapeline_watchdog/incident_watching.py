@@ -79,8 +79,8 @@ class IncidentWatch:
 
     async def run(self) -> None:
         """Watch until `stop`; where the broker does not answer, try again."""
-        telling = asyncio.create_task(self._webhooks.run())
-        try:
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._webhooks.run())
             while not self._stopped.is_set():
                 began_ns = self._now_ns()
                 try:
@@ -89,9 +89,7 @@ class IncidentWatch:
                     self._kafka.lost(error)
                     self._note_away(error, began_ns)
                 await wait_unless(self._stopped, _EVERY_S)
-        finally:
             telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
 
     def stop(self) -> None:
         """End `run` soon."""
