@@ -15,6 +15,7 @@ _MOST_BEATS: Final = 120
 _LEAST_BEATS: Final = 5
 _OLDEST_NS: Final = 10 * _MINUTE_NS
 _TIMES_USUAL: Final = 4
+_LOOK_EVERY_NS: Final = 5_000_000_000
 
 Place = Literal["exchange", "capture", "delivery"]
 
@@ -71,6 +72,8 @@ class LatencyHistory:
         self._beats: deque[_Beat] = deque(maxlen=_MOST_BEATS)
         self._minutes: deque[int] = deque(maxlen=_MINUTES)
         self._minute = 0
+        self._found: tuple[int, Latency] | None = None
+        """What was found last, and when: medians of a minute are dear for each of many feeds, and change slowly."""
 
     def note(self, beat: FeedEvent, heard_ns: int, clock_ahead_ns: int) -> None:
         """Take in a heartbeat with latencies, less what the producer's clock is ahead."""
@@ -95,8 +98,15 @@ class LatencyHistory:
     def at(self, now_ns: int) -> Latency | None:
         """Return the latencies of the last minute, of a quiet stream those of its last heartbeats that told any.
 
-        None where there are too few within ten minutes.
+        None where there are too few within ten minutes. It is looked for every five seconds.
         """
+        if self._found is not None and 0 <= now_ns - self._found[0] < _LOOK_EVERY_NS:
+            return self._found[1]
+        found = self._latency(now_ns)
+        self._found = None if found is None else (now_ns, found)
+        return found
+
+    def _latency(self, now_ns: int) -> Latency | None:
         beats = [beat for beat in self._beats if beat.at_ns > now_ns - _MINUTE_NS]
         if len(beats) < _LEAST_BEATS:
             beats = [beat for beat in list(self._beats)[-_LEAST_BEATS:] if beat.at_ns > now_ns - _OLDEST_NS]
