@@ -14,7 +14,7 @@ from tapeline.ops.logs import get_logger
 from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.dead_letter_findings import DeadLetters, letter_of
 from tapeline_watchdog.findings import Judged
-from tapeline_watchdog.presence import Presence
+from tapeline_watchdog.presence import IDLE_WAIT_MS, Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("dead_letters")
@@ -61,7 +61,7 @@ class DeadLetterWatch:
 
     async def _watch(self) -> None:
         """Look until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
-        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._timeout_s)) as letters:
+        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._timeout_s, idle_wait_ms=IDLE_WAIT_MS)) as letters:
             await asyncio.to_thread(letters.partitions, self._topic)
             while not self._stopped.is_set():
                 await asyncio.to_thread(self._read, letters)

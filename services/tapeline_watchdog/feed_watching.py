@@ -18,7 +18,7 @@ from tapeline.model.events import FeedEvent, decode_event
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BAD_FEED_EVENTS, FEED_EVENTS
 from tapeline_watchdog.feeds import FeedReport, Feeds, dataset_of
-from tapeline_watchdog.presence import Presence
+from tapeline_watchdog.presence import IDLE_WAIT_MS, Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("feeds")
@@ -69,7 +69,9 @@ class FeedWatch:
     def _read(self) -> None:
         """Read until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
         topic = namespaced(EVENTS_TOPIC)
-        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._settings.timeout_s)) as events:
+        with closing(
+            Log(self._servers, _CLIENT_ID, timeout_s=self._settings.timeout_s, idle_wait_ms=IDLE_WAIT_MS)
+        ) as events:
             events.partitions(topic)
             begin, end = events.bounds(topic, _PARTITION)
             if self._next is None or not begin <= self._next <= end:

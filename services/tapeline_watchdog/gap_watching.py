@@ -22,7 +22,7 @@ from tapeline.ops.metrics import COVERAGE_TOLD, REQUESTED_GAPS
 from tapeline_watchdog.feeds import dataset_of
 from tapeline_watchdog.gap_reading import GapReading
 from tapeline_watchdog.gaps import GapLedger, GapReport
-from tapeline_watchdog.presence import Presence
+from tapeline_watchdog.presence import IDLE_WAIT_MS, Presence
 from tapeline_watchdog.settings import WatchdogSettings
 
 log = get_logger("gaps")
@@ -63,7 +63,9 @@ class GapWatch:
     async def _watch(self) -> None:
         """Rebuild the ledger and go on with it until `stop`. Raises Retryable or TopicMismatch."""
         ledger = GapLedger(self._calendar_of, self._asking, round(self._settings.coverage_interval_s * 1e9))
-        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._settings.timeout_s)) as events:
+        with closing(
+            Log(self._servers, _CLIENT_ID, timeout_s=self._settings.timeout_s, idle_wait_ms=IDLE_WAIT_MS)
+        ) as events:
             reading = GapReading(events, ledger, self._now_ns, self._stopped.is_set)
             await asyncio.to_thread(reading.start)
             publisher = Publisher(self._servers, _CLIENT_ID)

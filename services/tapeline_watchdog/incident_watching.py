@@ -19,7 +19,7 @@ from tapeline_watchdog.broker_findings import BrokerLooks
 from tapeline_watchdog.findings import Judged
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.incidents import Incidents
-from tapeline_watchdog.presence import Presence
+from tapeline_watchdog.presence import IDLE_WAIT_MS, Presence
 from tapeline_watchdog.webhooks import Webhooks
 
 log = get_logger("incidents")
@@ -97,7 +97,7 @@ class IncidentWatch:
 
     async def _watch(self) -> None:
         """Watch until `stop`. Raises Retryable or TopicMismatch where the broker does not answer."""
-        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._timeout_s)) as records:
+        with closing(Log(self._servers, _CLIENT_ID, timeout_s=self._timeout_s, idle_wait_ms=IDLE_WAIT_MS)) as records:
             await asyncio.to_thread(self._begin, records)
             await self._read(records)
             self._tell_what_is_left()

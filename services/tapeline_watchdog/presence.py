@@ -11,6 +11,8 @@ from structlog.stdlib import BoundLogger
 from tapeline.errors import Retryable, TopicMismatch
 from tapeline.ops.stopping import wait_unless
 
+IDLE_WAIT_MS: Final = 500
+"""Whoever listens all the time need not hear often that there is nothing new."""
 _RETRY_S: Final = 1.0
 
 

@@ -35,7 +35,7 @@ class Log:
 
     `timeout_s` bounds every wait for the broker's answer. Only committed messages are read, up to about
     `partition_fetch_bytes` of a partition at a time; and bounds end where a transaction is open, unless
-    `committed_only` is turned off.
+    `committed_only` is turned off. Where nothing new is there, the broker says so after `idle_wait_ms`.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Log:
         timeout_s: float = 30.0,
         partition_fetch_bytes: int = _PARTITION_FETCH_BYTES,
         committed_only: bool = True,
+        idle_wait_ms: int = 100,
     ) -> None:
         self._timeout_s = timeout_s
         self._bootstrap = bootstrap
@@ -60,7 +61,7 @@ class Log:
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed" if committed_only else "read_uncommitted",
             "allow.auto.create.topics": False,
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": idle_wait_ms,
             "queued.max.messages.kbytes": _QUEUE_KIB,
             "fetch.message.max.bytes": partition_fetch_bytes,
             # By default a full queue is left alone for a second, which frames fill in a few milliseconds.
