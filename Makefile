@@ -54,9 +54,9 @@ demo: setup demo-broker ## Show live pressure of a synthetic market (DEMO_SECOND
 	@$(BIN)/tapeline demo
 
 # most tests wait for processes and networks more than they compute
-test: setup test-broker test-browser ## Run all tests against real brokers, in two processes (ARGS="-n 0 tests/unit -k book" for some)
+test: setup test-broker test-browser ## Run all tests against real brokers, in three processes (ARGS="-n 0 tests/unit -k book" for some)
 	@echo "test: running pytest"
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 chaos: setup ## Do every fault to a whole installation, write .tapeline/chaos.json (ARGS="--list", ARGS="--only gateway")
 	@sh deploy/install-system-packages.sh java
