@@ -27,6 +27,7 @@ from tapeline.model.epochs import EpochGate
 from tapeline.model.frames import Gap, TickFrame
 from tapeline.model.incidents import TOPIC as INCIDENTS_TOPIC
 from tapeline.model.incidents import Incident
+from tapeline.model.windows import all_closed_ns
 from tapeline.orderflow.partition import PartitionState
 from tapeline_processor.app import sessions
 
@@ -38,6 +39,9 @@ ROWS_TOPIC: Final = "md.pressure.v1"
 LETTERS_TOPIC: Final = "md.dead-letters.v1"
 _TAIL_NS: Final = 3_000_000_000
 """Windows that end within so long of the tape's end may still be open, and are not compared."""
+_LONG_MS: Final = 10_000
+_SETTLED_NS: Final = 10_000_000_000
+"""Windows so long are open when a gap that ends in them is mended, and mended once all have been closed for so long."""
 _LASTING: Final = "cumulative_volume_delta"
 """Corrected once, after the session's end, so of the windows since a gap it is not compared."""
 
@@ -134,8 +138,10 @@ def wrong_rows(vendor: Vendor, live: Sequence[TickFrame], values: Sequence[bytes
     until_ns = int(since["ts_event"][-1]) - _TAIL_NS
     gaps = gaps_of(live)
     gap_ns = min((gap.ts_event_from or 0 for gap in gaps), default=until_ns)
+    ends = [gap.ts_event_to for gap in gaps if gap.ts_event_to is not None]
+    unsettled = [end_ns for end_ns in ends if all_closed_ns(end_ns) + _SETTLED_NS > until_ns]
     found, expected = (
-        _of_run(rows, until_ns, gap_ns)
+        _of_run(rows, until_ns, gap_ns, unsettled)
         for rows in (newest_rows(value for value in values if b'"mbo"' in value), expected)
     )
     for key in found.keys() & expected.keys():
@@ -227,12 +233,13 @@ def _framed(vendor: Vendor, orders: Array, first: TickFrame) -> Iterator[TickFra
     yield from framer.finish(1)
 
 
-def _of_run(rows: dict[Key, Row], until_ns: int, gap_ns: int) -> dict[Key, Row]:
+def _of_run(rows: dict[Key, Row], until_ns: int, gap_ns: int, unsettled: Sequence[int]) -> dict[Key, Row]:
     kept: dict[Key, Row] = {}
     for key, row in rows.items():
         _, start_ns, window_ms = key
         end_ns = start_ns + window_ms * 1_000_000
-        if end_ns <= until_ns:
+        is_open = window_ms >= _LONG_MS and any(start_ns <= at_ns < end_ns for at_ns in unsettled)
+        if end_ns <= until_ns and not is_open:
             kept[key] = row if end_ns <= gap_ns else {name: value for name, value in row.items() if name != _LASTING}
     return kept
 
