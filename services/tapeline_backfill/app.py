@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time_ns
 from typing import Final, get_args
@@ -16,7 +15,7 @@ from tapeline.model.backfill import BackfillRequest, EventType
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BACKFILL_REQUESTS
-from tapeline.ops.stopping import wait_unless
+from tapeline.ops.stopping import stopped_by_signals, wait_unless
 from tapeline_backfill.following import Follower
 from tapeline_backfill.journal import Halt
 from tapeline_backfill.requests import Requests
@@ -36,16 +35,10 @@ async def run(
 ) -> None:
     """Do requests until SIGTERM or SIGINT; what is in hand then is left to whoever comes next."""
     service = Service(settings, servers, load, recompute)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
-    try:
+    with stopped_by_signals(service.stop):
         async with HealthEndpoint(service.status, port=settings.health_port) as health:
             log.info("started", health=health.url, worker=settings.worker)
             await service.run()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
     log.info("stopped")
 
 

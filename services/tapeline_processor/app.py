@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import gc
 import secrets
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from faust.types import TP
@@ -20,6 +19,7 @@ from tapeline.feed.calendar import cme_globex_equity
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.memory import give_back_code
+from tapeline.ops.stopping import stopped_by_signals
 from tapeline.orderflow.sessions import Sessions
 from tapeline_processor import kernels
 from tapeline_processor.agents.ticks import TicksAgent
@@ -215,7 +215,7 @@ async def _in_daemon_thread(work: Callable[[], None]) -> None:
 async def run(settings: ProcessorSettings, *, servers: str, topics: Mapping[str, str]) -> None:
     """Run a worker with its health endpoint until SIGTERM or SIGINT; `topics` and what it raises as `Worker`."""
     worker = Worker(settings, servers=servers, topics=topics, sessions=sessions())
-    with _stopped_by_signals(worker.stop):
+    with stopped_by_signals(worker.stop):
         async with HealthEndpoint(worker.status, port=settings.health_port) as health:
             log.info("started", health=health.url, topics=list(topics))
             await worker.run()
@@ -226,15 +226,3 @@ def sessions() -> Sessions:
     """Return the trading sessions that the states go by."""
     calendar = cme_globex_equity()
     return Sessions.of_days(calendar.opens, calendar.closes, calendar.days, "GLBX.MDP3")
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(stop: Callable[[], Any]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -13,6 +12,7 @@ from prometheus_client import REGISTRY
 from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
+from tapeline.ops.stopping import stopped_by_signals
 from tapeline_watchdog.cost_pages import CostPages, cost_rows
 from tapeline_watchdog.cost_watching import CostWatch
 from tapeline_watchdog.dead_letter_watching import DeadLetterWatch
@@ -96,20 +96,13 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         for part in parts:
             part.stop()
 
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "tapeline-watchdog"))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        with exported(values, REGISTRY):
-            async with HealthEndpoint(
-                watch.status, port=settings.health_port, routes=routes, middlewares=(guard(settings.hosts),)
-            ) as health:
-                log.info("started", health=health.url, cluster=settings.cluster)
-                async with asyncio.TaskGroup() as group:
-                    for part in parts:
-                        group.create_task(part.run())
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "tapeline-watchdog"))
+    with stopped_by_signals(stop), exported(values, REGISTRY):
+        async with HealthEndpoint(
+            watch.status, port=settings.health_port, routes=routes, middlewares=(guard(settings.hosts),)
+        ) as health:
+            log.info("started", health=health.url, cluster=settings.cluster)
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(part.run())
     log.info("stopped")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +18,7 @@ from tapeline.feed.writer import Totals
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import configure_logs, get_logger
 from tapeline.ops.memory import keep_freed_memory
+from tapeline.ops.stopping import stopped_by_signals
 
 log = get_logger("service")
 
@@ -52,16 +52,10 @@ async def serve(source: Source, settings: FeedSettings, totals: Totals) -> None:
     """
     keep_freed_memory()
     service = _Service(source, settings, totals)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
-    try:
+    with stopped_by_signals(service.stop):
         async with HealthEndpoint(service.status, port=settings.health_port) as health:
             log.info("started", source=source.name, health=health.url)
             await service.run()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 class _Service:
