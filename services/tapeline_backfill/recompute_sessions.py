@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
@@ -17,10 +17,10 @@ from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline.model.windows import all_closed_ns
 from tapeline.ops.logs import get_logger
 from tapeline_backfill.recompute import Recomputed
+from tapeline_backfill.work import Recompute
 
 log = get_logger("backfill.recompute")
 
-Recompute = Callable[[BackfillRequest], Awaitable[Recomputed]]
 
 GRACE_NS: Final = 120_000_000_000
 """So long after a session's end its last ticks, and the clocks that follow them, are on the tape."""
