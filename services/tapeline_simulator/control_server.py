@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from tapeline.errors import BadData, Misconfigured
+from tapeline.ops.health import json_answer
 
 _STOP_S: Final = 0.1
 
@@ -80,11 +81,6 @@ async def asked_fault(request: web.Request) -> tuple[str, dict[str, Any]]:
     if not isinstance(asked, dict) or not isinstance(asked.get("name"), str):
         raise BadData("body", 'must be an object with a name, {"name": "hang"}')
     return asked["name"], {key: value for key, value in asked.items() if key != "name"}
-
-
-def json_answer(value: object, status: int = 200) -> web.Response:
-    """Return an answer that is JSON."""
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 
 @web.middleware

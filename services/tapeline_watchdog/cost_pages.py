@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
 from aiohttp import web
 
 from tapeline.feed.budget import EVERYTHING
@@ -12,6 +11,7 @@ from tapeline.feed.costs import CostReport
 from tapeline.feed.prices import MICRO_USD
 from tapeline.feed.savings import Savings
 from tapeline.ops import metrics
+from tapeline.ops.health import json_answer
 from tapeline_watchdog.cost_watching import CostWatch
 from tapeline_watchdog.exporter import Row
 
@@ -29,8 +29,8 @@ class CostPages:
     async def _costs(self, _: web.Request) -> web.Response:
         document = self._watch.document()
         if document is None:
-            return _json({"error": "the topic of usage has not been read yet"}, status=503)
-        return _json(document, status=200)
+            return json_answer({"error": "the topic of usage has not been read yet"}, status=503)
+        return json_answer(document)
 
 
 def cost_rows(report: CostReport, savings: Savings) -> Iterator[Row]:
@@ -52,7 +52,3 @@ def cost_rows(report: CostReport, savings: Savings) -> Iterator[Row]:
             yield metrics.COST_CACHE_HIT_RATIO, key, use.hit_ratio
             yield metrics.COST_CACHE_SAVED_USD, key, use.saved_micro_usd / MICRO_USD
     yield metrics.COST_ADVISED_SAVING_USD, (), savings.total_micro_usd / MICRO_USD
-
-
-def _json(document: object, *, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

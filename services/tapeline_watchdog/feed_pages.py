@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
 from aiohttp import web
 
+from tapeline.ops.health import json_answer
 from tapeline_watchdog.feed_documents import Document, feeds_document
 from tapeline_watchdog.feed_watching import FeedWatch
 
@@ -27,9 +27,5 @@ class FeedPages:
     async def _feeds(self, _: web.Request) -> web.Response:
         document = self.document()
         if document is None:
-            return _json({"error": "the feed events have not been read yet"}, status=503)
-        return _json(document, status=200)
-
-
-def _json(document: object, *, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+            return json_answer({"error": "the feed events have not been read yet"}, status=503)
+        return json_answer(document)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
 from aiohttp import web
 
+from tapeline.ops.health import json_answer
 from tapeline_watchdog.gap_documents import Document, gaps_document
 from tapeline_watchdog.gap_watching import GapWatch
 
@@ -27,9 +27,5 @@ class GapPages:
     async def _gaps(self, _: web.Request) -> web.Response:
         document = self.document()
         if document is None:
-            return _json({"error": "gaps and requests have not been read yet"}, status=503)
-        return _json(document, status=200)
-
-
-def _json(document: object, *, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+            return json_answer({"error": "gaps and requests have not been read yet"}, status=503)
+        return json_answer(document)

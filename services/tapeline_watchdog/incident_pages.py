@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from tapeline.ops.health import json_answer
 from tapeline_watchdog import incident_messages
 from tapeline_watchdog.incident_watching import IncidentWatch
 
@@ -31,9 +31,5 @@ class IncidentPages:
     async def _incidents(self, _: web.Request) -> web.Response:
         document = self.document()
         if document is None:
-            return _json({"error": "the topic of incidents has not been read yet"}, status=503)
-        return _json(document, status=200)
-
-
-def _json(document: object, *, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+            return json_answer({"error": "the topic of incidents has not been read yet"}, status=503)
+        return json_answer(document)

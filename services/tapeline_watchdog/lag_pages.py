@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from tapeline.ops.health import json_answer
 from tapeline_watchdog import documents
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.watching import LagWatch
@@ -52,8 +52,8 @@ class LagPages:
     async def _lag(self, _: web.Request) -> web.Response:
         document = self.document()
         if document is None:
-            return _json({"error": "the cluster has not been read yet"}, status=503)
-        return _json(document)
+            return json_answer({"error": "the cluster has not been read yet"}, status=503)
+        return json_answer(document)
 
     async def _admin(self, _: web.Request) -> web.Response:
         return web.Response(text="GOOD")
@@ -137,16 +137,12 @@ class LagPages:
 
 
 def _good(request: web.Request, message: str, *, code: int = 200, **content: Any) -> web.Response:
-    return _json({"error": False, "message": message, **content, "request": _asked(request)}, status=code)
+    return json_answer({"error": False, "message": message, **content, "request": _asked(request)}, status=code)
 
 
 def _missing(request: web.Request, message: str) -> web.Response:
-    return _json({"error": True, "message": message, "request": _asked(request)}, status=404)
+    return json_answer({"error": True, "message": message, "request": _asked(request)}, status=404)
 
 
 def _asked(request: web.Request) -> dict[str, str]:
     return {"url": request.path, "host": socket.gethostname()}
-
-
-def _json(document: Any, *, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

@@ -91,15 +91,20 @@ class HealthEndpoint:
 
     async def _livez(self, _: web.Request) -> web.Response:
         live = self.event_loop_delay_s < self._stalled_after_s
-        return _json({"live": live, "event_loop_delay_s": round(self.event_loop_delay_s, 6)}, good=live)
+        return _facts({"live": live, "event_loop_delay_s": round(self.event_loop_delay_s, 6)}, good=live)
 
     async def _readyz(self, _: web.Request) -> web.Response:
         facts = {**self._status(), "event_loop_delay_s": round(self.event_loop_delay_s, 6)}
-        return _json(facts, good=bool(facts.get("ready")))
+        return _facts(facts, good=bool(facts.get("ready")))
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _json(facts: Mapping[str, object], *, good: bool) -> web.Response:
-    return web.Response(status=200 if good else 503, body=orjson.dumps(facts), content_type="application/json")
+def json_answer(value: object, status: int = 200) -> web.Response:
+    """Return an answer that is JSON."""
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+def _facts(facts: Mapping[str, object], *, good: bool) -> web.Response:
+    return json_answer(facts, 200 if good else 503)

@@ -15,9 +15,10 @@ from typing import Any
 
 from aiohttp import web
 
+from tapeline.ops.health import json_answer
 from tapeline_simulator.barchart.faults import FAULT_NAMES
 from tapeline_simulator.barchart.site import BarchartSite
-from tapeline_simulator.control_server import ControlServer, asked_fault, json_answer
+from tapeline_simulator.control_server import ControlServer, asked_fault
 
 
 class SiteDesk:

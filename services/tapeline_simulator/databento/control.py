@@ -16,7 +16,8 @@ from typing import Any
 from aiohttp import web
 
 from tapeline.errors import BadData
-from tapeline_simulator.control_server import ControlServer, FaultDesk, asked_fault, json_answer
+from tapeline.ops.health import json_answer
+from tapeline_simulator.control_server import ControlServer, FaultDesk, asked_fault
 from tapeline_simulator.databento.faults import FAULT_NAMES, GatewayFault
 from tapeline_simulator.databento.gateway import Gateway
 from tapeline_simulator.databento.history.faults import FAULT_NAMES as HISTORY_FAULTS
