@@ -67,9 +67,9 @@ def same(expected: object, actual: object) -> bool:
 
 
 def in_price_units(expected: object, actual: object) -> bool:
-    """Prices are whole numbers of 1e-9 in rows as well, rounded."""
+    """Prices are whole numbers of 1e-9 in rows as well, rounded; next to a half, floats may round to either side."""
     if isinstance(expected, Fraction):
-        return type(actual) is int and abs(actual - expected) <= Fraction(1, 2)
+        return type(actual) is int and abs(actual - expected) <= Fraction(1, 2) + abs(expected) * FLOAT_PRECISION
     return expected is None and actual is None
 
 
