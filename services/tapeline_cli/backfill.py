@@ -124,7 +124,7 @@ def cancel(name: Id, json: AsJson = False) -> None:
 
 def _publish(asked: BackfillRequest) -> None:
     async def publish() -> None:
-        publisher = Publisher(bootstrap_servers(), "tapeline-backfill-command", linger_ms=0.0)
+        publisher = Publisher(bootstrap_servers(), "tapeline-backfill-command")
         try:
             await publisher.deliver(namespaced(REQUESTS_TOPIC), asked.id, asked.encode(), _DELIVERY_S)
         finally:

@@ -64,8 +64,8 @@ class ProcessorSettings(ServiceSettings):
     buffered_frames: int = Field(32, ge=1, le=4_096)
     """Frames read ahead per topic; when they are all waiting, reading stops."""
 
-    linger_ms: int = Field(2, ge=0, le=1_000)
-    """Time that rows wait for company in a batch."""
+    linger_ms: float = Field(0.0, ge=0.0, le=1_000.0)
+    """Time that rows wait for company in a batch; what comes during a request goes together without it."""
 
     queue_bytes: int = Field(8 << 20, ge=1 << 20, le=1 << 30)
     """Most bytes of rows and checkpoints on their way to Kafka; when they are too many, reading stops."""

@@ -101,7 +101,7 @@ class IncidentWatch:
             await asyncio.to_thread(self._begin, records)
             await self._read(records)
             self._tell_what_is_left()
-            publisher = Publisher(self._servers, _CLIENT_ID, linger_ms=0.0, stall_limit_s=_WRITE_TIMEOUT_S)
+            publisher = Publisher(self._servers, _CLIENT_ID, stall_limit_s=_WRITE_TIMEOUT_S)
             try:
                 while not self._stopped.is_set():
                     await self._read(records)

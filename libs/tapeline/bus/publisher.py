@@ -75,7 +75,7 @@ class Publisher:
         bootstrap: str,
         client_id: str,
         *,
-        linger_ms: float = 2.0,
+        linger_ms: float = 0.0,
         max_queue_messages: int = 20_000,
         max_queue_bytes: int = 64 * 2**20,
         max_message_bytes: int = 1_000_000,

@@ -144,8 +144,8 @@ class FeedSettings(ServiceSettings):
     """Longest time (ms) that a tick waits for its frame to close."""
     queue_bytes: int = Field(default=67_108_864, ge=1_048_576)
     """Most bytes handed to Kafka and not yet acknowledged; at this limit the source is not read any further."""
-    linger_ms: float = Field(default=2.0, ge=0, le=1_000)
-    """Longest time (ms) that Kafka's client collects frames into a batch."""
+    linger_ms: float = Field(default=0.0, ge=0, le=1_000)
+    """Time (ms) that frames wait for company in a batch; what comes during a request goes together without it."""
     flush_timeout_s: float = Field(default=30.0, gt=0)
     """Longest time (s) that a shutdown waits for Kafka to acknowledge what was handed over."""
     health_port: int = Field(default=0, ge=0, le=65_535)
