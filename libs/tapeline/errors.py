@@ -90,3 +90,15 @@ class Fenced(TapelineError):
 
 class Bug(TapelineError):
     """An invariant of our own code does not hold; crash rather than go on."""
+
+
+def cause_of(failed: ExceptionGroup[Exception]) -> Exception:
+    """Return the first error of a group where all in it were raised on purpose; else the group, whose trace is wanted.
+
+    Pure.
+    """
+    _, unforeseen = failed.split(TapelineError)
+    error: Exception = failed
+    while unforeseen is None and isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -88,6 +88,8 @@ class SessionCorrections:
         """Those whose session was not over when they were recomputed: what is told of them later may hide that."""
         self._done: set[str] = set()
         self._has_looked = False
+        self._next = 0
+        """The offset of the first event that has not been read."""
         self._open: dict[str, tuple[BackfillRequest, int]] = {}
         """Those of which windows were still open, and when (ns since the epoch) they are looked at again."""
 
@@ -135,7 +137,7 @@ class SessionCorrections:
 
     async def look(self) -> None:
         """Recompute what is due now. Raises Retryable, TopicMismatch."""
-        events = await asyncio.to_thread(self._events)
+        events = await asyncio.to_thread(self._new_events)
         if not self._has_looked:
             # What this one did before it was begun anew is not known to it.
             found = to_settle(events, self._now_ns())
@@ -159,11 +161,16 @@ class SessionCorrections:
             self._done.add(name)
             self._open.pop(name, None)
 
-    def _events(self) -> list[BackfillEvent]:
+    def _new_events(self) -> list[BackfillEvent]:
         topic = namespaced(EVENTS_TOPIC)
         with Log(self._bootstrap, "tapeline-recompute", timeout_s=_TIMEOUT_S) as reader:
             reader.partitions(topic)
-            return list(_decoded(message.value() for message in reader.read(topic, 0, *reader.bounds(topic, 0))))
+            first, end = reader.bounds(topic, 0)
+            # An end before that is one of a topic that was made anew.
+            begin = first if end < self._next else max(first, self._next)
+            events = list(_decoded(message.value() for message in reader.read(topic, 0, begin, end)))
+        self._next = end
+        return events
 
 
 def _log_given_up(name: str, error: Exception) -> None:

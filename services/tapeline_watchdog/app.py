@@ -9,6 +9,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY
 
+from tapeline.errors import cause_of
 from tapeline.feed.cost_settings import CostSettings
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
@@ -40,7 +41,7 @@ _THREADS: Final = 16
 
 
 async def run(settings: WatchdogSettings, servers: str) -> None:
-    """Watch until SIGTERM or SIGINT."""
+    """Watch until SIGTERM or SIGINT. Raises what ends a part of it for good."""
     watch, feeds = LagWatch(settings, servers), FeedWatch(settings, servers)
     costs = CostWatch(CostSettings.load(), servers, timeout_s=settings.timeout_s)
     gaps, letters = GapWatch(settings, servers), DeadLetterWatch(settings, servers)
@@ -102,7 +103,10 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
             watch.status, port=settings.health_port, routes=routes, middlewares=(guard(settings.hosts),)
         ) as health:
             log.info("started", health=health.url, cluster=settings.cluster)
-            async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    group.create_task(part.run())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for part in parts:
+                        group.create_task(part.run())
+            except ExceptionGroup as failed:
+                raise cause_of(failed) from None
     log.info("stopped")

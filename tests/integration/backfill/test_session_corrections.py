@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from tests.integration.backfill.rig import DEADLINE_S, Rig, a_request
 from tests.integration.backfill.scripted import between
 
 from tapeline.bus.bootstrap import namespaced
+from tapeline.bus.topics import apply_topics, load_topics
 from tapeline.errors import BadData, Retryable
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline.model.windows import all_closed_ns
@@ -89,3 +91,26 @@ async def test_windows_that_were_open_are_computed_anew_once_they_are_closed(rig
         await heir.look()
         await heir.settle()
     assert clock.recomputed == [request] * 4
+
+
+async def test_hears_of_recomputes_on_a_topic_that_was_made_anew(rig: Rig) -> None:
+    *before, after = (a_request(window, requested_at=OPEN) for window in WINDOWS)
+    clock = Clock(*before)
+    corrections = SessionCorrections(rig.servers, clock.recompute, lambda: clock.now_ns)
+    events = [BackfillEvent(type="recomputed", request=each, at=clock.now_ns, revised_rows=3) for each in before]
+    for event in events:
+        rig.producer.produce(namespaced(EVENTS_TOPIC), event.encode(), event.key)
+    assert not rig.producer.flush(DEADLINE_S)
+    await corrections.look()
+    admin = AdminClient({"bootstrap.servers": rig.servers})
+    admin.delete_topics([namespaced(EVENTS_TOPIC)])[namespaced(EVENTS_TOPIC)].result()
+    apply_topics(rig.servers, [load_topics()[EVENTS_TOPIC]])
+    event = BackfillEvent(type="recomputed", request=after, at=clock.now_ns, revised_rows=3)
+    rig.producer.produce(namespaced(EVENTS_TOPIC), event.encode(), event.key)
+    assert not rig.producer.flush(DEADLINE_S)
+    await corrections.look()
+    clock.now_ns = close_of(after) + GRACE_NS
+    with pytest.raises(Retryable):
+        await corrections.look()
+    await corrections.look()
+    assert clock.recomputed == [before[0], before[1], before[1], after]
