@@ -108,11 +108,14 @@ class Account:
                 if event.type in _PAID
                 and event.back_end == "historical"
                 and event.cost_micro_usd
-                and day_of(event.at).startswith(month)
+                and day_of(event.request.requested_at).startswith(month)
             ),
             key=lambda event: (event.request.requested_at, event.key),
         )
-        """What backfills fetched of history in this month for money, in the order in which it was asked for."""
+        """What backfills of this month fetched of history for money, in the order in which it was asked for.
+
+        A request is of the month that asked for it: its newest event may be its proof, a day or more after it was paid.
+        """
         self.days: dict[Item, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         """Metered micro-dollars by item and day."""
         self.needed: dict[str, set[str]] = defaultdict(set)

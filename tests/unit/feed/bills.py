@@ -53,8 +53,9 @@ def bought(
     kind: TickKind = "mbo",
     back_end: str = "historical",
     source: str = "databento",
+    proven: str | None = None,
 ) -> BackfillEvent:
-    """A completed backfill, asked for at `requested` and paid for in the same minute. Times are ISO 8601, UTC."""
+    """A backfill that was asked for and paid for at `requested`, and `proven` then or later. ISO 8601, UTC."""
     window = Interval(ts_event_from=_ns(begin), ts_event_until=_ns(end))
     dataset, stream, symbols = "GLBX.MDP3", "GLBX.MDP3/NQ.FUT", ("*",)
     request = BackfillRequest(
@@ -69,7 +70,13 @@ def bought(
         requested_at=_ns(requested),
     )
     return BackfillEvent.model_validate(
-        {"type": "proven", "request": request, "at": _ns(requested), "back_end": back_end, "cost_micro_usd": cost}
+        {
+            "type": "proven",
+            "request": request,
+            "at": _ns(proven or requested),
+            "back_end": back_end,
+            "cost_micro_usd": cost,
+        }
     )
 
 

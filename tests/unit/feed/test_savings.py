@@ -83,6 +83,17 @@ def test_windows_within_reach_of_the_replay_are_told_and_others_are_not() -> Non
     assert "1 window " in savings.advice[0].why
 
 
+def test_a_window_is_of_the_month_that_asked_for_it_however_late_its_proof_is() -> None:
+    usages = [metered("2026-10-31", MBO, 20 * USD, USD), metered(DAYS[3], MBO, 5 * USD, USD)]
+    event = bought("2026-10-31T20:00", "2026-10-31T14:00", "2026-10-31T18:00", 20 * USD, proven=f"{DAYS[0]}T21:00")
+    october = find_savings(usages, [event], REPLAY, END_NS - 30 * 24 * HOUR_NS)
+    assert list(saved(october).values()) == [20 * USD]
+    assert october.missing == ()
+    november = find(usages, REPLAY, [event])
+    assert november.advice == ()
+    assert "of $5.00 of metered use $5.00 was fetched by no backfill" in november.missing[0]
+
+
 def test_what_was_bought_twice_is_told_where_all_of_it_was_there() -> None:
     usages = [metered(DAYS[9], MBO, 10 * USD, USD)]
     first = bought(f"{DAYS[9]}T01:00", "2026-11-01T00:00", "2026-11-01T06:00", USD)
