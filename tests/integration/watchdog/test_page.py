@@ -200,6 +200,26 @@ async def test_the_market_is_shown_to_the_last_decimal(browser: Browser, scripte
         assert (await page.locator("#pressure .as-of").inner_text()).startswith(said)
 
 
+async def test_a_symbol_that_is_cut_off_looks_it_while_others_go_on(browser: Browser, scripted: ScriptedPage) -> None:
+    at_ns = time.time_ns()
+    scripted.pressure(pressure_message("CLZ6", at_ns - 60 * S, 61.5, windows=3))
+    async with opened(browser, scripted.url) as page:
+        cut_off = page.locator("article[data-symbol=CLZ6]")
+        await expect(cut_off).to_have_class("stale")
+        until = datetime.fromtimestamp((at_ns - 60 * S) // S, UTC)
+        assert f"old: nothing after {until:%H:%M:%S}" in await cut_off.inner_text()
+        # Time alone makes one old.
+        at_ns = time.time_ns()
+        scripted.pressure(pressure_message("GCZ6", at_ns - 8 * S, 2_410.0, windows=3))
+        going_on = page.locator("article[data-symbol=GCZ6]")
+        await expect(going_on).to_have_class("stale")
+        await expect(going_on).to_contain_text(" s old: nothing after")
+        scripted.pressure(pressure_message("GCZ6", time.time_ns() + 60 * S, 2_410.0, windows=3))
+        await expect(going_on).not_to_have_class("stale")
+        assert "old" not in await going_on.inner_text()
+        assert "nothing after" in await cut_off.inner_text()
+
+
 async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, scripted: ScriptedPage) -> None:
     async with opened(browser, scripted.url) as page:
         await page.locator("#chain-choice").focus()
@@ -304,8 +324,10 @@ async def test_axe_finds_nothing_serious(
         from axe_playwright_python.base import AXE_SCRIPT
     except ImportError:
         lacking("axe", "axe-core is not here; it comes with the development packages (make setup)")
+    scripted.pressure(pressure_message("CLZ6", time.time_ns() - 60 * S, 61.5, windows=3))
     async with opened(browser, scripted.url, viewport=viewport, color_scheme=scheme) as page:
-        await expect(page.locator("article")).to_have_count(2)
+        await expect(page.locator("article")).to_have_count(3)
+        await expect(page.locator("article.stale")).not_to_have_count(0)
         if stopped:
             await scripted.stop()
             await expect(page.locator("body")).to_have_attribute("data-link", "lost")

@@ -71,7 +71,7 @@ const takes = {
     show(at("sum-costs"), costs.summary(document));
   },
   pressure(document) {
-    pressure.takePressure(document.rows, at("pressure-cards"));
+    pressure.takePressure(document.rows, at("pressure-cards"), nowMs());
     asOfMs.set("pressure", pressure.newestMs());
   },
   chain(document) {
@@ -133,6 +133,7 @@ function label() {
 function tick() {
   at("clock-utc").textContent = utc(nowMs());
   at("clock-exchange").textContent = exchange(nowMs());
+  pressure.agePressure(nowMs());
   chain.ageChain(CHAIN);
   label();
 }

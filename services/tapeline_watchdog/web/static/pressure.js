@@ -1,10 +1,11 @@
 // Bid/ask pressure: a card per symbol with its newest window of one second, and a chart of the last two minutes.
 
-import { count, fixed, milliseconds, price, signed, utc } from "./format.js";
+import { count, duration, fixed, milliseconds, price, signed, utc } from "./format.js";
 import { draw, makeChart } from "./chart.js";
 import { exactly, piece, show, state } from "./table.js";
 
 const WINDOWS = 120;
+const OLD_MS = 10000;
 const FIGURES = ["Mid", "Spread", "Queue", "OFI", "Buy / sell", "CVD", "Trusted"];
 
 const symbols = new Map();
@@ -16,6 +17,7 @@ export function forgetPressure() {
 function card(row) {
   const article = document.createElement("article");
   const heading = document.createElement("h3");
+  const age = document.createElement("p");
   const chart = makeChart();
   const list = document.createElement("dl");
   const figures = FIGURES.map((name) => {
@@ -28,13 +30,13 @@ function card(row) {
     return figure;
   });
   show(heading, [piece(row.symbol), piece(`${row.source} · ${row.kind} · ${row.stream}`, "sub")]);
-  article.append(heading, chart.svg, list);
+  article.append(heading, age, chart.svg, list);
   article.dataset.symbol = row.symbol;
-  return { article, chart, figures, rows: new Map() };
+  return { article, age, chart, figures, rows: new Map(), untilMs: 0 };
 }
 
-/** Take rows; of one window that with the highest revision counts. Returns the newest window's end in ms. */
-export function takePressure(rows, container) {
+/** Take rows; of one window that with the highest revision counts. */
+export function takePressure(rows, container, nowMs) {
   const changed = new Set();
   for (const row of rows) {
     const key = [row.symbol, row.source, row.stream, row.kind].join("\n");
@@ -49,21 +51,30 @@ export function takePressure(rows, container) {
     changed.add(symbol);
   }
   for (const symbol of changed) render(symbol);
+  agePressure(nowMs);
 }
 
-export function newestMs() {
-  let newest = 0;
-  for (const { rows } of symbols.values()) {
-    for (const row of rows.values()) newest = Math.max(newest, milliseconds(row.window_start) + row.window_ms);
+/** Say of each symbol of which nothing came lately how old it is: its figures are those of its last window. */
+export function agePressure(nowMs) {
+  for (const { article, age, untilMs } of symbols.values()) {
+    const isOld = nowMs - untilMs > OLD_MS;
+    article.classList.toggle("stale", isOld);
+    const seconds = Math.floor((nowMs - untilMs) / 1000);
+    const words = `${duration(seconds)} old: nothing after ${utc(untilMs, nowMs)} UTC`;
+    show(age, isOld ? [piece("▲ ", "mark warn", { hidden: true }), piece(words, "warn")] : "");
   }
-  return newest;
+}
+
+/** Return the newest window's end in ms. */
+export function newestMs() {
+  return Math.max(0, ...[...symbols.values()].map((symbol) => symbol.untilMs));
 }
 
 function render(symbol) {
   const ordered = [...symbol.rows.values()].sort((a, b) => (BigInt(a.window_start) < BigInt(b.window_start) ? -1 : 1));
   for (const row of ordered.splice(0, ordered.length - WINDOWS)) symbol.rows.delete(row.window_start);
   const row = ordered[ordered.length - 1];
-  const until = utc(milliseconds(row.window_start) + row.window_ms);
+  symbol.untilMs = milliseconds(row.window_start) + row.window_ms;
   const lean = row.queue_imbalance === null ? "" : row.queue_imbalance > 0 ? "▲ " : row.queue_imbalance < 0 ? "▼ " : "";
   const tone = row.queue_imbalance > 0 ? "buy" : row.queue_imbalance < 0 ? "sell" : "";
   const cells = [
@@ -77,6 +88,6 @@ function render(symbol) {
   ];
   symbol.figures.forEach((figure, at) => show(figure, cells[at]));
   const label = `${row.symbol}: mid ${price(row.mid).join("")}, queue imbalance ${fixed(row.queue_imbalance, 2, true)},`
-    + ` ${ordered.length} windows of one second until ${until} UTC`;
+    + ` ${ordered.length} windows of one second until ${utc(symbol.untilMs)} UTC`;
   draw(symbol.chart, ordered, label);
 }
