@@ -18,7 +18,7 @@ from tapeline.ops.metrics import Sampled
 
 FOLDER: Final = REPOSITORY / "deploy" / "prometheus"
 RULES: Final = FOLDER / "tapeline.rules.yml"
-TESTS: Final = FOLDER / "tapeline.rules.test.yml"
+TESTS: Final = sorted(FOLDER.glob("*.test.yml"))
 # What Prometheus itself adds to every series, or has of its own.
 ADDED: Final = {"job", "instance"}
 OWN: Final = {"up": set[str]()}
@@ -51,7 +51,11 @@ def known() -> dict[str, set[str]]:
     return series
 
 
-@pytest.mark.parametrize(("command", "file"), [("check", RULES), ("test", TESTS)], ids=["accepted", "tried"])
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [("check", RULES), *(("test", tests) for tests in TESTS)],
+    ids=lambda each: getattr(each, "name", each),
+)
 def test_promtool_finds_nothing_wrong(promtool: str, command: str, file: Path) -> None:
     done = subprocess.run([promtool, command, "rules", str(file)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -59,9 +63,10 @@ def test_promtool_finds_nothing_wrong(promtool: str, command: str, file: Path) -
 
 def test_every_alert_is_raised_and_not_raised_in_a_test() -> None:
     tried: dict[str, set[bool]] = {}
-    for test in yaml.safe_load(TESTS.read_text())["tests"]:
-        for case in test["alert_rule_test"]:
-            tried.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    for tests in TESTS:
+        for test in yaml.safe_load(tests.read_text())["tests"]:
+            for case in test["alert_rule_test"]:
+                tried.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
     names = [alert["alert"] for alert in alerts()]
     assert len(set(names)) == len(names)
     assert set(tried) == set(names)

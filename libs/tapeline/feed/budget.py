@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, Literal
 
 from tapeline.feed.cost import Cap
@@ -19,6 +20,8 @@ Basis = Literal["spent", "projected"]
 """What is held against a budget: what is owed by now, or what will be owed by the end of the month."""
 
 _LEVELS_PERCENT: Final = (100, 80)
+_PROJECTED_FROM_DAY: Final = 3
+"""Before this day of the month a projection is no reason for a warning: one purchase makes it a whole month's rate."""
 _REMEDY: Final = "raise the budget with TAPELINE_COSTS_{name}, or wait for the next month (UTC)"
 
 
@@ -100,16 +103,19 @@ def budget_caps(
 
 
 def budget_warnings(
-    budgets: Budgets, spent: Mapping[str, int], projected: Mapping[str, int]
+    budgets: Budgets, spent: Mapping[str, int], projected: Mapping[str, int], today: date
 ) -> tuple[BudgetWarning, ...]:
     """Return the highest level that each budget has reached, by what is spent and by what is projected.
 
-    Both map sources to micro-dollars. A budget of nothing is reached by the first micro-dollar.
+    Both map sources to micro-dollars. What is projected counts from the month's third day on; fees are spent from its
+    first moment. A budget of nothing is reached by the first micro-dollar.
     """
+    bases: list[tuple[Basis, Mapping[str, int]]] = [("spent", spent)]
+    if today.day >= _PROJECTED_FROM_DAY:
+        bases.append(("projected", projected))
     found = []
     for scope, budget in budgets.scopes():
-        basis: Basis
-        for basis, amounts in (("spent", spent), ("projected", projected)):
+        for basis, amounts in bases:
             amount = sum(amounts.values()) if scope == EVERYTHING else amounts.get(scope, 0)
             level = next((percent for percent in _LEVELS_PERCENT if amount * 100 >= budget * percent), None)
             if level is not None and amount:

@@ -117,7 +117,7 @@ def cost_report(usages: Iterable[Usage], budgets: Budgets, at_ns: int) -> CostRe
         lines=tuple(lines),
         cache=dict(sorted(cache.items())),
         budgets=budgets,
-        warnings=budget_warnings(budgets, *_sums(lines)),
+        warnings=budget_warnings(budgets, *_sums(lines), today),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,8 @@ from tests.unit.feed.bills import BUDGETS, DAYS, END_NS, MBO, USD, metered, row,
 
 from tapeline.feed.budget import EVERYTHING, Budgets, BudgetWarning, budget_caps, budget_warnings, fees, owed
 from tapeline.feed.cost import Estimate, OverCap, check_caps
+
+THIRD: Final = date(2026, 11, 3)
 
 FEE = 179 * USD
 
@@ -66,16 +71,16 @@ def test_without_a_budget_there_is_no_cap() -> None:
 
 def test_warnings_tell_spent_from_projected() -> None:
     budgets = Budgets(100, {"a": 50, "b": 10})
-    found = budget_warnings(budgets, {"a": 39, "b": 40}, {"a": 40, "b": 60})
+    found = budget_warnings(budgets, {"a": 39, "b": 40}, {"a": 40, "b": 60}, THIRD)
     assert found == (
         BudgetWarning(EVERYTHING, "projected", 100, 100, 100),
         BudgetWarning("a", "projected", 80, 40, 50),
         BudgetWarning("b", "spent", 100, 40, 10),
         BudgetWarning("b", "projected", 100, 60, 10),
     )
-    assert budget_warnings(budgets, {"a": 39}, {"a": 39}) == ()
-    assert budget_warnings(Budgets(0), {}, {}) == ()
-    assert [warning.level_percent for warning in budget_warnings(Budgets(0), {"a": 1}, {"a": 1})] == [100, 100]
+    assert budget_warnings(budgets, {"a": 39}, {"a": 39}, THIRD) == ()
+    assert budget_warnings(Budgets(0), {}, {}, THIRD) == ()
+    assert [warning.level_percent for warning in budget_warnings(Budgets(0), {"a": 1}, {"a": 1}, THIRD)] == [100, 100]
 
 
 @given(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
-from tests.unit.feed.bills import BUDGETS, CHOICES, END_NS, HOUR_NS, MONTH, USD, the_month
+from tests.unit.feed.bills import BUDGETS, CHOICES, DAYS, END_NS, HOUR_NS, MBO, MONTH, USD, metered, row, the_month
 
 from tapeline.feed.budget import Budgets
 from tapeline.feed.costs import CostReport, cost_report
 from tapeline.feed.savings import Savings, find_savings
+from tapeline.model.usage import Usage
 from tapeline_watchdog.budget import BUDGET_TYPES, budget_findings
 from tapeline_watchdog.cost_pages import cost_rows
 from tapeline_watchdog.exporter import exported
@@ -43,6 +44,22 @@ def test_what_is_only_projected_is_a_warning_that_must_last() -> None:
     assert (found.severity, found.hold_ns) == ("warning", 600_000_000_000)
     assert found.summary == "2026-11: 100 % of the budget of the month ($295.00) are projected: $298.00"
     assert judged(Budgets(400 * USD), END_NS - 20 * 24 * HOUR_NS) == {}
+
+
+def test_one_purchase_on_the_first_days_is_no_months_rate() -> None:
+    usages = [metered(DAYS[0], MBO, 7 * USD, USD)]
+
+    def found(day: int, *fees: Usage) -> list[str]:
+        at_ns = END_NS - (30 - day) * 24 * HOUR_NS
+        report = cost_report([*usages, *fees], Budgets(200 * USD, {"databento": 50 * USD}), at_ns)
+        assert report.projected == sum(fee.fee_micro_usd_per_month for fee in fees) + 210 * USD // day
+        return [finding.summary for finding in budget_findings(report, Savings()).findings]
+
+    assert found(1) == found(2) == []
+    assert found(3) == ["2026-11: 100 % of the budget of databento ($50.00) are projected: $70.00"]
+    # What a plan costs is known, and owed, from the first moment on.
+    fee = row("barchart", "flat", DAYS[0], fee_micro_usd_per_month=160 * USD)
+    assert found(1, fee) == ["2026-11: 80 % of the budget of the month ($200.00) are spent: $167.00"]
 
 
 def test_metrics_tell_lines_budgets_and_caches_apart() -> None:
