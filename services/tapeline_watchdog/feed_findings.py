@@ -125,7 +125,9 @@ def _may_be_brokers(kind: IncidentType, rows: Sequence[FeedRow]) -> bool:
 
 def _hold_ns(kind: IncidentType, rows: Sequence[FeedRow], holds: FeedHolds) -> int:
     if kind == "feed_degraded":
-        return holds.degraded_ns
+        # What comes and goes is degraded for a moment each time, and has been all the while.
+        known_ns = max(row.since_ns - min(row.since_ns, row.unsteady_ns or row.since_ns) for row in rows)
+        return max(0, holds.degraded_ns - known_ns)
     if kind == "feed_silent":
         return holds.silent_ns
     return holds.restart_ns if all(row.reason == _STOPPED for row in rows) else holds.disconnected_ns

@@ -15,7 +15,7 @@ from tapeline.feed.calendar import Calendar
 from tapeline.model.events import FeedEvent
 from tapeline_watchdog.cadence import Rate
 from tapeline_watchdog.connection import Stream
-from tapeline_watchdog.lane import FeedLimits, FeedState, Flag, Lane
+from tapeline_watchdog.lane import RECONNECTS, FeedLimits, FeedState, Flag, Lane
 from tapeline_watchdog.latency import Latency
 from tapeline_watchdog.sessions import Sessions
 
@@ -60,6 +60,8 @@ class FeedRow:
     reconnects: int
     reconnects_per_hour: int
     queue_fill: float
+    unsteady_ns: int | None = None
+    """Since when it has reconnected too often, whatever its state was meanwhile."""
     ticks_per_s: float | None = None
     """Of the last minute; `rate` is that of whole slots, once it is known what is usual."""
 
@@ -105,6 +107,7 @@ class Feeds:
         self._streams: dict[tuple[str, str], Stream] = {}
         self._lanes: dict[FeedKey, Lane] = {}
         self._states: dict[FeedKey, tuple[FeedState, int]] = {}
+        self._unsteady: dict[FeedKey, int] = {}
         self._failures: dict[str, deque[tuple[int, str]]] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
         self._listening_ns = now_ns
@@ -156,6 +159,10 @@ class Feeds:
         if state is not known:
             since_ns = now_ns
             self._states[key] = (state, since_ns)
+        if any(flag.name == RECONNECTS for flag in flags):
+            self._unsteady.setdefault(key, now_ns)
+        else:
+            self._unsteady.pop(key, None)
         connection = lane.connection
         return FeedRow(
             key=key,
@@ -177,6 +184,7 @@ class Feeds:
             reconnects=connection.reconnects,
             reconnects_per_hour=connection.reconnects_per_hour(now_ns),
             queue_fill=0.0 if lane.last is None else lane.last.queue_fill or 0.0,
+            unsteady_ns=self._unsteady.get(key),
             ticks_per_s=lane.ticks_per_s(now_ns),
         )
 
@@ -210,6 +218,7 @@ class Feeds:
             if key not in self._expected and now_ns - heard_ns > _FORGET_AFTER_NS:
                 del self._lanes[key]
                 self._states.pop(key, None)
+                self._unsteady.pop(key, None)
                 if not any(other[:2] == key[:2] for other in self._lanes):
                     del self._streams[key[:2]]
 

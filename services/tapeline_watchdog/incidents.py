@@ -63,6 +63,8 @@ class Incidents:
         self._twins: set[str] = set()
         self._pending: dict[Cause, _Pending] = {}
         self._well: dict[str, int] = {}
+        self._judged: dict[str, int] = {}
+        """When open incidents were last judged: found again, or well. First, when they were first seen."""
 
     @property
     def all(self) -> tuple[Incident, ...]:
@@ -81,6 +83,9 @@ class Incidents:
             if self._open.get(cause_of(before)) == number:
                 del self._open[cause_of(before)]
         self._twins.discard(number)
+        if record is None or record.state == "closed":
+            self._well.pop(number, None)
+            self._judged.pop(number, None)
         if record is None:
             return
         if record.state == "open":
@@ -88,8 +93,6 @@ class Incidents:
                 self._twins.add(number)
                 return
             self._open[cause_of(record)] = number
-        else:
-            self._well.pop(number, None)
         self._known[number] = record
         self._by_cause[cause_of(record)].add(number)
 
@@ -188,6 +191,8 @@ class Incidents:
     def _continued(self, incident: Incident, support: _Support, now_ns: int, *, is_judged: bool) -> Incident:
         """Return an open incident as it is now."""
         well_since_ns = self._well.get(incident.id)
+        if support.own or is_judged:
+            self._judged[incident.id] = now_ns
         if support.own:
             self._well.pop(incident.id, None)
             flaps = incident.flaps + (well_since_ns is not None)
@@ -195,7 +200,8 @@ class Incidents:
             return merged(came_back, (*support.own, *support.linked), now_ns)
         if not is_judged:
             self._well.pop(incident.id, None)
-            is_lost = now_ns - incident.changed_at > _UNHEARD_NS
+            heard_ns = max(incident.changed_at, self._judged.setdefault(incident.id, now_ns))
+            is_lost = now_ns - heard_ns > _UNHEARD_NS
             return closed(incident, now_ns, now_ns, "not heard of for a day") if is_lost else incident
         well_since_ns = self._well.setdefault(incident.id, now_ns)
         if now_ns - well_since_ns < self._rules.well_ns << min(incident.flaps, _MOST_DOUBLINGS):

@@ -14,6 +14,8 @@ from tapeline_watchdog.connection import RECONNECTS_WITHIN_NS, Connection
 from tapeline_watchdog.latency import Latency, LatencyHistory
 from tapeline_watchdog.sessions import Sessions
 
+RECONNECTS: Final = "reconnects"
+"""The flag of a connection that comes and goes."""
 _DAY_NS: Final = 86_400_000_000_000
 _REPLAY_BEHIND_NS: Final = 5_000_000_000
 _FULL_QUEUE: Final = 0.8
@@ -185,7 +187,7 @@ class Lane:
                 break
         reconnects = self.connection.reconnects_within(RECONNECTS_WITHIN_NS, now_ns)
         if reconnects >= self._limits.reconnects:
-            yield Flag("reconnects", f"{reconnects} reconnects within ten minutes")
+            yield Flag(RECONNECTS, f"{reconnects} reconnects within ten minutes")
         if self._full_beats >= _FULL_BEATS:
             yield Flag("backpressure", "Kafka takes less than comes: the producer's queue is full")
         ahead_ns = self.connection.clock_ahead_ns

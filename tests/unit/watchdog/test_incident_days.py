@@ -33,6 +33,10 @@ class Days:
         for report in self.market.run(ns(end), 30):
             self.watcher.step([feed_findings(report, HOLDS)], report.at_ns)
 
+    def run_s(self, duration_s: int) -> None:
+        for report in self.market.run(self.market.now_ns + duration_s * S, 1):
+            self.watcher.step([feed_findings(report, HOLDS)], report.at_ns)
+
     def said(self) -> list[tuple[str, str, str]]:
         return [(each.type, each.subject, each.state) for each in self.watcher.turns]
 
@@ -97,3 +101,26 @@ def test_a_vendor_that_comes_and_goes_for_an_hour_is_one_incident(days: Days) ->
     [incident] = [each for each in days.watcher.topic.incidents() if each.type == "feed_disconnected"]
     assert incident.subject == "databento/GLBX.MDP3/NQ.FUT"
     assert incident.flaps >= 10
+
+
+@pytest.mark.parametrize(("up_s", "down_s"), [(70, 4), (110, 10), (20, 10)])
+def test_a_vendor_that_is_never_gone_for_long_and_never_back_for_long_is_one_incident(
+    days: Days, up_s: int, down_s: int
+) -> None:
+    days.run("2026-11-25 15:00")
+    session = "s"
+    end_ns = ns("2026-11-25 16:00")
+    while days.market.now_ns < end_ns:
+        days.event("disconnected", ORDERS, reason="reset by peer", session=session)
+        days.run_s(down_s)
+        session = f"s{days.market.now_ns}"
+        days.event("connected", ORDERS, session=session)
+        days.market.sources[0].fields = {"session": session}
+        days.run_s(up_s)
+    days.run("2026-11-25 18:00")
+    subject = "databento/GLBX.MDP3/NQ.FUT"
+    assert days.said() == [("feed_degraded", subject, "open"), ("feed_degraded", subject, "closed")]
+    [incident] = days.watcher.topic.incidents()
+    assert incident.opened_at < ns("2026-11-25 15:10")
+    assert "reconnects within ten minutes" in incident.summary
+    assert incident.flaps > 10

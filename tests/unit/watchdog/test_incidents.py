@@ -100,6 +100,21 @@ def test_what_nobody_judges_stays_as_it_is() -> None:
     assert incident.evidence == ("closed: not heard of for a day",)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_does_not_change_for_days_is_not_taken_for_unheard_of(restarts: bool) -> None:
+    topic = Topic()
+    watcher = Watcher(topic)
+    spent = judged(found(evidence=("budget: reached",)))
+    at_ns = watcher.run(spent, BEGIN, 3 * 86_400, 600)
+    if restarts:
+        watcher = Watcher(topic.compacted())
+    # For a moment nobody knows: Kafka was away, or the bill is not read yet.
+    at_ns = watcher.run(Judged(frozenset({"gap"}), ()), at_ns, 60)
+    watcher.run(spent, at_ns, 3_600, 60)
+    assert [each.state for each in watcher.topic.incidents()] == ["open"]
+    assert [each.state for each in watcher.turns] == ([] if restarts else ["open"])
+
+
 def test_a_watchdog_that_starts_goes_on_where_the_last_one_ended() -> None:
     topic = Topic()
     away = judged(found(evidence=("mbo: away",)))
