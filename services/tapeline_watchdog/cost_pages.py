@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from aiohttp import web
@@ -45,10 +46,16 @@ def cost_rows(report: CostReport, savings: Savings) -> Iterator[Row]:
         yield metrics.COST_BUDGET_USD, (scope,), budget / MICRO_USD
         for basis, amounts in (("spent", spent), ("projected", projected)):
             amount = sum(amounts.values()) if scope == EVERYTHING else amounts.get(scope, 0)
-            if budget:
-                yield metrics.COST_BUDGET_RATIO, (scope, basis), amount / budget
+            yield metrics.COST_BUDGET_RATIO, (scope, basis), _ratio(amount, budget)
     for key, use in report.cache.items():
         if use.hit_ratio is not None:
             yield metrics.COST_CACHE_HIT_RATIO, key, use.hit_ratio
             yield metrics.COST_CACHE_SAVED_USD, key, use.saved_micro_usd / MICRO_USD
     yield metrics.COST_ADVISED_SAVING_USD, (), savings.total_micro_usd / MICRO_USD
+
+
+def _ratio(amount: int, budget: int) -> float:
+    """Return how much of a budget an amount is: of none, infinitely much, so that alerts see it exceeded."""
+    if not budget:
+        return math.inf if amount else 0.0
+    return amount / budget

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import CollectorRegistry
 from tests.unit.feed.bills import BUDGETS, CHOICES, DAYS, END_NS, HOUR_NS, MBO, MONTH, USD, metered, row, the_month
 
@@ -9,6 +11,7 @@ from tapeline.feed.budget import Budgets
 from tapeline.feed.costs import CostReport, cost_report
 from tapeline.feed.savings import Savings, find_savings
 from tapeline.model.usage import Usage
+from tapeline.ops import metrics
 from tapeline_watchdog.budget import BUDGET_TYPES, budget_findings
 from tapeline_watchdog.cost_pages import cost_rows
 from tapeline_watchdog.exporter import exported
@@ -86,7 +89,26 @@ def test_metrics_tell_lines_budgets_and_caches_apart() -> None:
         assert value("tapeline_cost_advised_saving_usd") == 81.031238
 
 
+def test_a_budget_of_nothing_is_exceeded_by_the_first_micro_dollar() -> None:
+    # On the first day: what is projected is as infinite as what is spent.
+    at_ns = END_NS - 29 * 24 * HOUR_NS
+
+    def ratios(usages: list[Usage]) -> list[tuple[tuple[str, ...], float]]:
+        report = cost_report(usages, Budgets(0, {"other": 0}), at_ns)
+        rows = cost_rows(report, Savings())
+        return [(labels, value) for metric, labels, value in rows if metric is metrics.COST_BUDGET_RATIO]
+
+    spent = ratios([metered(DAYS[0], MBO, 1, USD)])
+    assert spent == [
+        (("all", "spent"), math.inf),
+        (("all", "projected"), math.inf),
+        (("other", "spent"), 0.0),
+        (("other", "projected"), 0.0),
+    ]
+    assert {value for _, value in ratios([])} == {0.0}
+
+
 def test_without_use_and_budgets_there_is_nothing_to_find() -> None:
     nothing: CostReport = cost_report([], Budgets(0), END_NS)
     assert budget_findings(nothing, Savings()).findings == ()
-    assert len(list(cost_rows(nothing, Savings()))) == 2
+    assert len(list(cost_rows(nothing, Savings()))) == 4
