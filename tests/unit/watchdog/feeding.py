@@ -72,15 +72,15 @@ class Market:
         self._calendar = cme_globex_equity()
         self._levels: dict[tuple[FeedKey, int], float] = {}
 
-    def run(self, until_ns: int, report_every_s: int = 300) -> list[FeedReport]:
+    def run(self, until_ns: int, report_every_s: int = 300, beat_s: int = BEAT_S) -> list[FeedReport]:
         """Beat until then, without ticks while the market is closed; return the reports."""
         reports = []
         while self.now_ns < until_ns:
-            self.now_ns += BEAT_S * S
-            open_ns = self._open_ns()
+            self.now_ns += beat_s * S
+            open_ns = self._open_ns(beat_s)
             if self.is_up:
                 for feed in self.sources:
-                    self.feeds.take(self._beat(feed, open_ns), self.now_ns)
+                    self.feeds.take(self._beat(feed, open_ns, beat_s), self.now_ns)
             if self.now_ns // S % report_every_s == 0:
                 reports.append(self.feeds.report(self.now_ns))
         return reports
@@ -95,16 +95,16 @@ class Market:
                     return row
         raise AssertionError(f"not within {within_s:g} s: {row_of(self.feeds.report(self.now_ns), key)}")
 
-    def _open_ns(self) -> int | None:
+    def _open_ns(self, beat_s: int) -> int | None:
         """Return when the session that trades now began."""
-        at_ns = self.now_ns - BEAT_S * S
+        at_ns = self.now_ns - beat_s * S
         return self._calendar.next_open(self._calendar.last_close(at_ns)) if self._calendar.is_open(at_ns) else None
 
-    def _beat(self, feed: Feed, open_ns: int | None) -> FeedEvent:
+    def _beat(self, feed: Feed, open_ns: int | None, beat_s: int) -> FeedEvent:
         at_ns, ticks = self.now_ns, 0
         if open_ns is not None:
             level = self._level(feed, open_ns, feed.day_spread) * self._level(feed, at_ns // SLOT_NS, feed.slot_spread)
-            expected = feed.rates((at_ns - open_ns) / 3600e9) * feed.share * level * BEAT_S
+            expected = feed.rates((at_ns - open_ns) / 3600e9) * feed.share * level * beat_s
             ticks = int(self._random.poisson(expected))
         return beat(feed.key, at_ns, ticks, **feed.fields)
 

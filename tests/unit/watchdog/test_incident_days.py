@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
-from tests.unit.watchdog.feeding import LIMITS, Feed, Market, S, by_stream, ns, told
+from tests.unit.watchdog.feeding import BEAT_S, LIMITS, Feed, Market, S, by_stream, ns, told
 from tests.unit.watchdog.troubles import Topic, Watcher
 
 from tapeline_watchdog.feed_findings import FeedHolds, feed_findings
@@ -34,7 +34,7 @@ class Days:
             self.watcher.step([feed_findings(report, HOLDS)], report.at_ns)
 
     def run_s(self, duration_s: int) -> None:
-        for report in self.market.run(self.market.now_ns + duration_s * S, 1):
+        for report in self.market.run(self.market.now_ns + duration_s * S, 1, 1):
             self.watcher.step([feed_findings(report, HOLDS)], report.at_ns)
 
     def said(self) -> list[tuple[str, str, str]]:
@@ -112,11 +112,14 @@ def test_a_vendor_that_is_never_gone_for_long_and_never_back_for_long_is_one_inc
     end_ns = ns("2026-11-25 16:00")
     while days.market.now_ns < end_ns:
         days.event("disconnected", ORDERS, reason="reset by peer", session=session)
+        days.market.is_up = False
         days.run_s(down_s)
+        days.market.is_up = True
         session = f"s{days.market.now_ns}"
         days.event("connected", ORDERS, session=session)
         days.market.sources[0].fields = {"session": session}
         days.run_s(up_s)
+    days.run_s(-(days.market.now_ns // S) % BEAT_S)
     days.run("2026-11-25 18:00")
     subject = "databento/GLBX.MDP3/NQ.FUT"
     assert days.said() == [("feed_degraded", subject, "open"), ("feed_degraded", subject, "closed")]
