@@ -22,7 +22,7 @@ _EXCEEDED_PERCENT: Final = 100
 def budget_findings(report: CostReport, savings: Savings) -> Judged:
     """Return one finding per budget that 80 percent or more are reached of; critical once all of it is spent.
 
-    What is only projected is a warning, whatever the level.
+    What is only projected is a warning, whatever the level. The month is part of the subject: with it the trouble ends.
     """
     by_scope: dict[str, list[BudgetWarning]] = {}
     for warning in report.warnings:
@@ -41,7 +41,7 @@ def _of_scope(scope: str, warnings: Sequence[BudgetWarning], month: str, savings
     ]
     return Finding(
         type="budget",
-        subject=f"budget/{scope}",
+        subject=f"budget/{scope}/{month}",
         severity="critical" if is_spent and first.level_percent == _EXCEEDED_PERCENT else "warning",
         summary=f"{month}: {first.level_percent} % of the budget of {whose} ({dollars(first.budget_micro_usd)}) are"
         f" {'spent' if is_spent else 'projected'}: {dollars(first.amount_micro_usd)}",

@@ -108,7 +108,7 @@ def test_the_bill_is_told_by_the_command_and_by_the_watchdog(
         until(lambda: watchdog.get("/metrics")[1].decode(), lambda text: gauge in text)
         incidents = until(lambda: watchdog.json("/v1/incidents").get("incidents"), bool)
         assert [(each["type"], each["subject"], each["state"]) for each in incidents] == [
-            ("budget", "budget/all", "open")
+            ("budget", f"budget/all/{now['month']}", "open")
         ]
         assert "100 % of the budget of the month ($200.00) are spent: $300.00" in incidents[0]["summary"]
         watchdog.terminate()

@@ -6,6 +6,7 @@ import math
 
 from prometheus_client import CollectorRegistry
 from tests.unit.feed.bills import BUDGETS, CHOICES, DAYS, END_NS, HOUR_NS, MBO, MONTH, USD, metered, row, the_month
+from tests.unit.watchdog.troubles import Topic, Watcher
 
 from tapeline.feed.budget import Budgets
 from tapeline.feed.costs import CostReport, cost_report
@@ -29,21 +30,21 @@ def judged(budgets: Budgets, at_ns: int = END_NS) -> dict[str, Finding]:
 
 def test_a_budget_that_is_spent_is_critical_and_names_figures_and_advice() -> None:
     found = judged(BUDGETS)
-    assert set(found) == {"budget/all", "budget/barchart", "budget/databento"}
-    whole = found["budget/all"]
+    assert set(found) == {f"budget/{scope}/2026-11" for scope in ("all", "barchart", "databento")}
+    whole = found["budget/all/2026-11"]
     assert (whole.severity, whole.hold_ns) == ("critical", 0)
     assert whole.summary == "2026-11: 100 % of the budget of the month ($200.00) are spent: $280.00"
     assert whole.evidence[:2] == ("spent: $280.00, 100 % reached", "projected: $280.00, 100 % reached")
     assert whole.evidence[2].startswith("databento: take what is younger than 24 hours from the live replay")
     assert whole.evidence[2].endswith(": saves $36.00 a month")
-    assert (found["budget/databento"].severity, found["budget/databento"].hold_ns) == ("warning", 0)
-    assert "80 % of the budget of databento ($260.00) are spent" in found["budget/databento"].summary
-    assert all("databento" not in line for line in found["budget/barchart"].evidence)
+    assert (found["budget/databento/2026-11"].severity, found["budget/databento/2026-11"].hold_ns) == ("warning", 0)
+    assert "80 % of the budget of databento ($260.00) are spent" in found["budget/databento/2026-11"].summary
+    assert all("databento" not in line for line in found["budget/barchart/2026-11"].evidence)
 
 
 def test_what_is_only_projected_is_a_warning_that_must_last() -> None:
     # On the tenth $232.00 are spent: the plans, and 28 and 5 dollars in ten days, which lead to $298.00.
-    found = judged(Budgets(295 * USD), END_NS - 20 * 24 * HOUR_NS)["budget/all"]
+    found = judged(Budgets(295 * USD), END_NS - 20 * 24 * HOUR_NS)["budget/all/2026-11"]
     assert (found.severity, found.hold_ns) == ("warning", 600_000_000_000)
     assert found.summary == "2026-11: 100 % of the budget of the month ($295.00) are projected: $298.00"
     assert judged(Budgets(400 * USD), END_NS - 20 * 24 * HOUR_NS) == {}
@@ -63,6 +64,20 @@ def test_one_purchase_on_the_first_days_is_no_months_rate() -> None:
     # What a plan costs is known, and owed, from the first moment on.
     fee = row("barchart", "flat", DAYS[0], fee_micro_usd_per_month=160 * USD)
     assert found(1, fee) == ["2026-11: 80 % of the budget of the month ($200.00) are spent: $167.00"]
+
+
+def test_each_month_that_spends_its_budget_is_an_incident_of_its_own() -> None:
+    watcher = Watcher(Topic())
+    plan = [row("databento", "flat", day, fee_micro_usd_per_month=179 * USD) for day in (DAYS[29], "2026-12-01")]
+
+    def run(at_ns: int) -> None:
+        watcher.run(budget_findings(cost_report(plan, Budgets(100 * USD), at_ns), Savings()), at_ns, 120)
+
+    run(END_NS - HOUR_NS)
+    run(END_NS + 1)
+    december, november = watcher.topic.incidents()
+    assert (november.subject, november.state) == ("budget/all/2026-11", "closed")
+    assert (december.subject, december.state) == ("budget/all/2026-12", "open")
 
 
 def test_metrics_tell_lines_budgets_and_caches_apart() -> None:
