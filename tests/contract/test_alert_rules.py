@@ -1,10 +1,12 @@
-"""The alert rules that ship: promtool accepts and tries each of them, and they ask only for metrics that there are."""
+"""The alert rules that ship: promtool accepts and tries each of them, and they ask only for what there is to scrape."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +17,11 @@ from tests.conftest import REPOSITORY, lacking
 
 from tapeline.ops import metrics
 from tapeline.ops.metrics import Sampled
+from tapeline.ops.settings import ServiceSettings
 
 FOLDER: Final = REPOSITORY / "deploy" / "prometheus"
 RULES: Final = FOLDER / "tapeline.rules.yml"
+EXAMPLE: Final = FOLDER / "prometheus.yml"
 TESTS: Final = sorted(FOLDER.glob("*.test.yml"))
 # What Prometheus itself adds to every series, or has of its own.
 ADDED: Final = {"job", "instance"}
@@ -71,6 +75,46 @@ def test_every_alert_is_raised_and_not_raised_in_a_test() -> None:
     assert len(set(names)) == len(names)
     assert set(tried) == set(names)
     assert [name for name, seen in tried.items() if True not in seen] == []
+
+
+def scraped() -> dict[str, list[str]]:
+    """Return the targets of each job of the example."""
+    jobs = yaml.safe_load(EXAMPLE.read_text())["scrape_configs"]
+    return {job["job_name"]: [each for found in job["static_configs"] for each in found["targets"]] for job in jobs}
+
+
+def services() -> dict[str, int]:
+    """Return the port at which each service answers if it is not told another, by its program's name."""
+    found = {}
+    for program in entry_points(group="console_scripts"):
+        package, _, _ = program.module.partition(".")
+        if program.name.startswith("tapeline-") and package.startswith("tapeline_"):
+            module = importlib.import_module(f"{package}.settings")
+            [settings] = [
+                each
+                for each in vars(module).values()
+                if isinstance(each, type) and issubclass(each, ServiceSettings) and each.__module__ == module.__name__
+            ]
+            found[program.name] = settings.model_fields["health_port"].default
+    return found
+
+
+def test_promtool_accepts_the_example_of_a_configuration(promtool: str) -> None:
+    done = subprocess.run([promtool, "check", "config", str(EXAMPLE)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert yaml.safe_load(EXAMPLE.read_text())["rule_files"] == [RULES.name]
+
+
+def test_the_example_has_every_service_at_its_port_as_a_job_of_its_own() -> None:
+    assert scraped() == {name: [f"127.0.0.1:{port}"] for name, port in services().items()}
+
+
+def test_the_jobs_that_rules_ask_for_are_those_of_the_example() -> None:
+    asked = {found for alert in alerts() for found in re.findall(r'\bjob(=~?)"([^"]*)"', alert["expr"])}
+    assert asked
+    for operator, name in asked:
+        matching = [job for job in scraped() if re.fullmatch(name if operator == "=~" else re.escape(name), job)]
+        assert matching == (list(scraped()) if operator == "=~" else [name])
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
