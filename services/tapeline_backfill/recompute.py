@@ -142,13 +142,14 @@ class _Pass:
         marks = reader.marks(start.next, end)
         known = start.state.stream_of(request.source, request.stream)
         watermark = None if known is None else watermark_of(known.flows.get(request.kind))
-        completed = [each for each in reader.completed() if watermark is None or each.window.ts_event_until > watermark]
-        stretches = reader.stretches(completed)
+        completed, partial, since = reader.backfills(watermark)
+        stretches = reader.stretches(since)
         filling = filling_of(
             request.kind,
             marks.gaps,
             completed,
-            lambda each: reader.backfilled(each, stretches[each.id]),
+            partial,
+            lambda each: reader.backfilled(each, stretches.get(each.id, ())),
             watermark,
         )
         rows = reader.rows(start.next)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from tapeline.bus.partitioner import partition_of
 from tapeline.bus.tail import backfill_topic, frames_of, ticks_topic
 from tapeline.bus.topics import checkpoint_topic
 from tapeline.errors import BadData
-from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
+from tapeline.model.backfill import EVENTS_TOPIC, BackfillRequest
 from tapeline.model.columns import INT64_MIN
 from tapeline.model.cursors import last_ts_event
 from tapeline.model.frames import Gap, TickFrame
@@ -26,7 +26,7 @@ from tapeline.orderflow.parts import PRESSURE, unpack_parts
 from tapeline.orderflow.revising import NewestRows, revised_rows
 from tapeline.orderflow.sessions import Sessions
 from tapeline.orderflow.soundness import is_sound
-from tapeline_backfill.requests import FILLED
+from tapeline_backfill.recompute_backfills import Backfills, backfills_of, decoded
 
 log = get_logger("backfill.recompute")
 
@@ -83,25 +83,13 @@ class TapeReader:
                 newest = max(newest, last_ts_event(frame) or newest)
         return Marks(gaps, newest)
 
-    def completed(self) -> list[BackfillRequest]:
-        """Return all requests of the stream's kind whose records are on the tape."""
+    def backfills(self, watermark: int | None) -> Backfills:
+        """Return the requests of which something is on the tape, by the log of their events: see `backfills_of`."""
         topic = namespaced(EVENTS_TOPIC)
-        wanted = self._request
-        last: dict[str, BackfillEvent] = {}
         with self._log() as reader:
             first, end = reader.bounds(topic, 0)
-            for message in reader.read(topic, 0, first, end):
-                try:
-                    event = BackfillEvent.decode(message.value() or b"")
-                except BadData:
-                    continue
-                last[event.key] = event
-        requests = {event.key: event.request for event in last.values() if event.type in FILLED} | {wanted.id: wanted}
-        return [
-            each
-            for each in requests.values()
-            if (each.source, each.stream, each.kind) == (wanted.source, wanted.stream, wanted.kind)
-        ]
+            values = (message.value() for message in reader.read(topic, 0, first, end))
+            return backfills_of(decoded(values), self._request, watermark)
 
     def rows(self, since_offset: int) -> NewestRows:
         """Return the newest rows of all windows that may have closed since a message of the live log was written."""
@@ -179,24 +167,25 @@ class TapeReader:
 
     # -- backfills ---------------------------------------------------------------------------------------------------
 
-    def stretches(self, requests: Iterable[BackfillRequest]) -> dict[str, list[tuple[int, int]]]:
+    def stretches(self, since: Mapping[str, int]) -> dict[str, list[tuple[int, int]]]:
         """Return, by request, the stretches of offsets whose frames of it are in the order of their time.
 
-        A request that was fetched in two ranges has the later one first.
+        `since` gives, by request, an offset before which it has none. One that was fetched in two ranges has the later
+        one first.
         """
-        wanted = {request.id: request for request in requests}
-        found: dict[str, list[tuple[int, int]]] = {request_id: [] for request_id in wanted}
-        if not wanted:
+        found: dict[str, list[tuple[int, int]]] = {request_id: [] for request_id in since}
+        if not since:
             return found
         topic = backfill_topic(self._request.source)
         latest: dict[str, int] = {}
-        since_ms = min(request.requested_at for request in wanted.values()) // 1_000_000 - _CLOCKS_APART_MS
         with self._log() as reader:
+            first, _ = reader.bounds(topic, self._partition)
             end = self._committed_end(topic)
-            begin = reader.offset_since(topic, self._partition, max(0, since_ms))
-            begin = end if begin is None else begin
+            begin = min(since.values())
+            # An offset past the end is of a topic that has been made anew since.
+            begin = first if begin > end else max(first, begin)
             for offset, frame in frames_of(reader, topic, self._partition, self._request.stream, begin, end):
-                if frame.session not in wanted or not len(frame):
+                if frame.session not in found or not len(frame):
                     continue
                 times, known = frame.ts_event(), found[frame.session]
                 if known and int(times[0]) >= latest[frame.session]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from tapeline.bus.bootstrap import namespaced
@@ -17,6 +17,7 @@ from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, BackfillRequest
 from tapeline.model.windows import all_closed_ns
 from tapeline.ops.logs import get_logger
 from tapeline_backfill.recompute import Recomputed
+from tapeline_backfill.recompute_backfills import decoded
 from tapeline_backfill.work import Recompute
 
 log = get_logger("backfill.recompute")
@@ -168,7 +169,7 @@ class SessionCorrections:
             first, end = reader.bounds(topic, 0)
             # An end before that is one of a topic that was made anew.
             begin = first if end < self._next else max(first, self._next)
-            events = list(_decoded(message.value() for message in reader.read(topic, 0, begin, end)))
+            events = list(decoded(message.value() for message in reader.read(topic, 0, begin, end)))
         self._next = end
         return events
 
@@ -177,11 +178,3 @@ def _log_given_up(name: str, error: Exception) -> None:
     """Say that a request is not corrected; of what nobody has foreseen with its trace, as all others go on."""
     is_foreseen = isinstance(error, BadData | Misconfigured)
     log.warning("not corrected", request=name, reason=str(error) or repr(error), exc_info=not is_foreseen)
-
-
-def _decoded(values: Iterable[bytes | None]) -> Iterator[BackfillEvent]:
-    for value in values:
-        try:
-            yield BackfillEvent.decode(value or b"")
-        except BadData:
-            continue

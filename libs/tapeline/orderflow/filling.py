@@ -1,4 +1,8 @@
-"""Say which gaps of a stream completed backfills have filled, and whose records belong to which. Pure."""
+"""Say which gaps of a stream completed backfills have filled, and whose records belong to which. Pure.
+
+What a request brings is not brought by those after it, even if it was given up half-way: its records are part of what
+the others have filled.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +30,24 @@ def filling_of(
     kind: TickKind,
     gaps: Mapping[str, Gap],
     completed: Iterable[BackfillRequest],
+    partial: Iterable[BackfillRequest],
     frames: Frames,
     watermark: int | None,
 ) -> Filling:
     """Return what fills the gaps that lie on the log of a stream's kind from some place on.
 
     `gaps` are those of the log, by id, as they were told last; `completed` the requests of the stream whose records are
-    on the tape. `watermark` (ns) is the one at that place: a request that belongs to no gap counts from there on only.
+    on the tape, `partial` the others of which some are. `watermark` (ns) is the one at that place: a request that
+    belongs to no gap counts from there on only.
     """
     of_kind = {gap_id: gap for gap_id, gap in gaps.items() if kind in gap.kinds}
-    requests = sorted((each for each in completed if each.kind == kind), key=lambda each: each.id)
-    filled = {gap_id: gap for gap_id, gap in of_kind.items() if is_filled(gap, requests)}
+    whole = sorted((each for each in completed if each.kind == kind), key=lambda each: each.id)
+    filled = {gap_id: gap for gap_id, gap in of_kind.items() if is_filled(gap, whole)}
     unfilled = {gap_id: gap for gap_id, gap in of_kind.items() if gap_id not in filled}
+    begun = [each for each in partial if each.kind == kind and any(_meet(each, other) for other in whole)]
     fills: list[Fill] = []
-    for request in requests:
-        own = [gap for gap in filled.values() if _serves(request, gap)]
+    for request in sorted([*whole, *begun], key=lambda each: each.id):
+        own = [gap for gap in filled.values() if _brings_some(request, gap)]
         is_apart = not any(_serves(request, gap) for gap in of_kind.values())
         if own or (is_apart and (watermark is None or watermark <= request.window.ts_event_from)):
             fills += [Fill(own, stretch) for stretch in frames(request)]
@@ -66,3 +73,23 @@ def _serves(request: BackfillRequest, gap: Gap) -> bool:
     if gap.ts_event_from is None or gap.ts_event_to is None:
         return request.gap_id == gap.id
     return request.window.ts_event_from <= gap.ts_event_to and gap.ts_event_from < request.window.ts_event_until
+
+
+def _brings_some(request: BackfillRequest, gap: Gap) -> bool:
+    """Say whether a request brings some of what a gap misses."""
+    if gap.ts_event_from is None or gap.ts_event_to is None:
+        return _serves(request, gap)
+    window = request.window
+    is_of_its_time = window.ts_event_from <= gap.ts_event_to and gap.ts_event_from < window.ts_event_until
+    return is_of_its_time and _share(request.symbols, gap.symbols)
+
+
+def _meet(one: BackfillRequest, other: BackfillRequest) -> bool:
+    """Say whether two requests ask for some of the same."""
+    begin = max(one.window.ts_event_from, other.window.ts_event_from)
+    until = min(one.window.ts_event_until, other.window.ts_event_until)
+    return begin < until and _share(one.symbols, other.symbols)
+
+
+def _share(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return WHOLE_STREAM in (some, others) or not set(some).isdisjoint(others)

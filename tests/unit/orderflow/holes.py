@@ -90,6 +90,7 @@ class Tape:
     live: list[TickFrame] = field(default_factory=list)
     backfills: dict[str, list[TickFrame]] = field(default_factory=dict)
     completed: list[BackfillRequest] = field(default_factory=list)
+    partial: list[BackfillRequest] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
     checkpoints: list[tuple[int, bytes]] = field(default_factory=list)
 
@@ -139,6 +140,24 @@ class Tape:
         self.completed.append(request)
         return request
 
+    def give_up(self, request: BackfillRequest, window: Interval, frames: int) -> None:
+        """Let another request, given up since, have put the first frames of a completed one on the tape.
+
+        `window` is what it asked for.
+        """
+        source, dataset, stream, kind = request.source, request.dataset, request.stream, request.kind
+        other = request.model_copy(
+            update={
+                "id": request_id(source, dataset, stream, kind, request.symbols, window),
+                "window": window,
+                "gap_id": None,
+            }
+        )
+        brought = self.backfills[request.id]
+        self.backfills[other.id] = [replace(frame, session=other.id, gap_id=None) for frame in brought[:frames]]
+        self.backfills[request.id] = [replace(frame, frame=frame.frame - frames) for frame in brought[frames:]]
+        self.partial.append(other)
+
     def gaps(self, offset: int) -> dict[str, Gap]:
         return {frame.gap.id: frame.gap for frame in self.live[offset:] if frame.gap is not None}
 
@@ -155,7 +174,12 @@ class Tape:
         known = state.stream_of(request.source, request.stream)
         watermark = None if known is None else watermark_of(known.flows.get(request.kind))
         filling = filling_of(
-            request.kind, self.gaps(begin), self.completed, lambda each: [self.backfills[each.id]], watermark
+            request.kind,
+            self.gaps(begin),
+            self.completed,
+            self.partial,
+            lambda each: [self.backfills[each.id]],
+            watermark,
         )
         newest = NewestRows(*where)
         for value in self.rows:

@@ -23,6 +23,7 @@ from tests.unit.orderflow.holes import (
 )
 
 from tapeline.model.columns import INT64_MAX
+from tapeline.model.control import Interval
 from tapeline.model.frames import TickFrame
 from tapeline.orderflow.recomputing import Days
 from tapeline.orderflow.sessions import Sessions
@@ -54,6 +55,29 @@ def test_a_hole_in_a_session(ticks: TickFrame, expected: dict[Key, Row]) -> None
     assert tape.recompute(request)
     assert tape.began > 0
     assert differing(newest_rows(tape.rows), expected) == []
+    assert tape.recompute(request) == []
+
+
+def test_what_a_request_brought_that_was_given_up_counts_once_another_has_the_rest(
+    ticks: TickFrame, expected: dict[Key, Row]
+) -> None:
+    hole = Hole(after_events(ticks, 30_000), after_events(ticks, 42_000))
+    tape = tape_with(ticks, [hole], SESSIONS, end=END)
+    tape.process()
+    request = tape.complete(hole, ticks)
+    begin = request.window.ts_event_from
+    tape.give_up(request, Interval(ts_event_from=begin - 1, ts_event_until=request.window.ts_event_until - S), 4)
+    assert tape.recompute(request)
+    assert differing(newest_rows(tape.rows), expected) == []
+
+
+def test_what_a_request_brought_that_was_given_up_fills_no_gap(ticks: TickFrame) -> None:
+    hole = Hole(after_events(ticks, 30_000), after_events(ticks, 42_000))
+    tape = tape_with(ticks, [hole], SESSIONS, end=END)
+    tape.process()
+    request = tape.complete(hole, ticks)
+    tape.give_up(request, request.window.model_copy(update={"ts_event_from": 0}), 4)
+    tape.completed.clear()
     assert tape.recompute(request) == []
 
 
