@@ -15,19 +15,22 @@ _SHOWN: Final = 8
 _LONGEST: Final = 500
 
 
-def body(form: Form, incident: Incident) -> bytes:
-    """Return the body of a POST in the form that a webhook takes.
+def body(form: Form, incident: Incident, *, is_worse: bool = False) -> bytes:
+    """Return the body of a POST in the form that a webhook takes; `is_worse` says that it was open, and is worse now.
 
     Slack's: an object with `text`, in which ``&``, ``<`` and ``>`` are escaped, so that nothing in it is a link or
     calls anybody (api.slack.com/reference/surfaces/formatting).
     """
     if form == "slack":
-        return orjson.dumps({"text": _escaped(text(incident))})
-    return orjson.dumps({"event": event(incident), "text": text(incident), "incident": document(incident)})
+        return orjson.dumps({"text": _escaped(text(incident, is_worse=is_worse))})
+    said = {"event": event(incident, is_worse=is_worse), "text": text(incident, is_worse=is_worse)}
+    return orjson.dumps({**said, "incident": document(incident)})
 
 
-def event(incident: Incident) -> str:
+def event(incident: Incident, *, is_worse: bool = False) -> str:
     """Return the name of what happened."""
+    if is_worse:
+        return "incident_worsened"
     return "incident_opened" if incident.state == "open" else "incident_closed"
 
 
@@ -36,14 +39,14 @@ def document(incident: Incident) -> dict[str, Any]:
     return incident.model_dump(mode="json", by_alias=True)
 
 
-def text(incident: Incident) -> str:
+def text(incident: Incident, *, is_worse: bool = False) -> str:
     """Return what people read: what is wrong and since when, or that it is over and after how long; the evidence."""
     since = _utc(incident.opened_at)
     if incident.closed_at is not None:
         head = f"Over after {_length(incident.closed_at - incident.opened_at)}: {_cut(incident.summary)}"
         when = f"from {since} until {_utc(incident.closed_at)}"
     else:
-        again = "Again, " if incident.flaps else ""
+        again = "Worse now, " if is_worse else "Again, " if incident.flaps else ""
         head = f"{again}{incident.severity.upper()}: {_cut(incident.summary)}"
         when = f"since {since}"
     lines = [head, when]

@@ -33,6 +33,11 @@ def closed(incident: Incident, closed_ns: int, now_ns: int, why: str) -> Inciden
     return incident.model_copy(update=update)
 
 
+def is_worsened(before: Incident, now: Incident) -> bool:
+    """Return whether an incident that was open still is, and has become critical."""
+    return before.state == now.state == "open" and before.severity != now.severity == "critical"
+
+
 def merged(incident: Incident, findings: Iterable[Finding], now_ns: int) -> Incident:
     """Return an incident with what is found now: at once where it is news, else once in a while."""
     evidence, requests, severity, summary = incident.evidence, incident.request_ids, incident.severity, incident.summary

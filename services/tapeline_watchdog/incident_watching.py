@@ -17,6 +17,7 @@ from tapeline.ops.logs import get_logger
 from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.broker_findings import BrokerLooks
 from tapeline_watchdog.findings import Judged
+from tapeline_watchdog.incident_records import is_worsened
 from tapeline_watchdog.incident_settings import IncidentSettings
 from tapeline_watchdog.incidents import Incidents
 from tapeline_watchdog.presence import IDLE_WAIT_MS, Presence
@@ -65,9 +66,11 @@ class IncidentWatch:
         self._webhooks = Webhooks(settings.webhooks(), self._on_told, settings.patience())
         self._next = 0
         self._turned: dict[str, Incident] = {}
-        """By id, the record that opened or closed an incident: the first one to do so on the topic."""
-        self._handed: dict[str, tuple[str, int]] = {}
-        """By id, state and flaps of what was last handed to the webhooks."""
+        """By id, the record that opened, worsened or closed an incident: the first one to do so on the topic."""
+        self._worse: set[str] = set()
+        """Ids of those that were open, and worsened."""
+        self._handed: dict[str, tuple[str, int, str]] = {}
+        """By id, state, flaps and severity of what was last handed to the webhooks."""
         self._told: list[Incident] = []
         self._kafka = Presence(log, "incidents")
         self.incidents: tuple[Incident, ...] = ()
@@ -152,8 +155,11 @@ class IncidentWatch:
         before = self._incidents.get(number)
         self._incidents.take(number, record)
         now = self._incidents.get(number)
-        if now is not None and (before is None or before.state != now.state):
+        is_worse = before is not None and now is not None and is_worsened(before, now)
+        if now is not None and (before is None or before.state != now.state or is_worse):
             self._turned[number] = now
+            if is_worse:
+                self._worse.add(number)
             if self.read_ns is not None:
                 _log_change(now)
 
@@ -180,6 +186,7 @@ class IncidentWatch:
         judged = [found for judge in judges if (found := judge(now_ns)) is not None]
         changes = self._incidents.observe(judged, now_ns)
         self._turned.clear()
+        self._worse.clear()
         for record in changes.records:
             await self._write(publisher, record.id, record)
         for number in changes.removed:
@@ -191,7 +198,7 @@ class IncidentWatch:
         for record in changes.records:
             # Where another watchdog was first, it tells.
             if self._turned.get(record.id) == record:
-                self._tell(record)
+                self._tell(record, is_worse=record.id in self._worse)
 
     def _note_away(self, error: Retryable | TopicMismatch, began_ns: int) -> None:
         """Have people told that Kafka does not answer, before it can be written."""
@@ -209,11 +216,11 @@ class IncidentWatch:
         value = None if record is None else record.encode()
         await publisher.deliver(namespaced(TOPIC), number, value, _WRITE_TIMEOUT_S)
 
-    def _tell(self, incident: Incident) -> None:
-        turn = (incident.state, incident.flaps)
+    def _tell(self, incident: Incident, *, is_worse: bool = False) -> None:
+        turn = (incident.state, incident.flaps, incident.severity)
         if self._webhooks and self._handed.get(incident.id) != turn:
             self._handed[incident.id] = turn
-            self._webhooks.tell(incident)
+            self._webhooks.tell(incident, is_worse=is_worse)
 
     def _on_told(self, incident: Incident) -> None:
         self._told.append(incident)

@@ -57,8 +57,11 @@ class _Answer(NamedTuple):
 class _Message:
     """One incident on its way to all webhooks."""
 
-    def __init__(self, incident: Incident, webhooks: int, on_told: Callable[[Incident], None]) -> None:
+    def __init__(
+        self, incident: Incident, webhooks: int, on_told: Callable[[Incident], None], *, is_worse: bool
+    ) -> None:
         self.incident = incident
+        self.is_worse = is_worse
         self._left = webhooks
         self._on_told = on_told
 
@@ -96,9 +99,9 @@ class Webhooks:
         """Whether there is anybody to tell."""
         return bool(self._queues)
 
-    def tell(self, incident: Incident) -> None:
-        """Have an incident told as it is now; returns at once."""
-        message = _Message(incident, len(self._queues), self._on_told)
+    def tell(self, incident: Incident, *, is_worse: bool = False) -> None:
+        """Have an incident told as it is now, `is_worse` where it was told of before it got so; returns at once."""
+        message = _Message(incident, len(self._queues), self._on_told, is_worse=is_worse)
         for webhook, queue in self._queues:
             try:
                 queue.put_nowait(message)
@@ -123,7 +126,7 @@ class Webhooks:
 
     async def _deliver(self, session: aiohttp.ClientSession, webhook: Webhook, message: _Message) -> None:
         for attempt in range(1, self._patience.attempts + 1):
-            answer = await _post(session, webhook, message.incident)
+            answer = await _post(session, webhook, message)
             if answer.is_taken:
                 _note(webhook, message, "taken", answer.said)
                 return
@@ -134,16 +137,17 @@ class Webhooks:
         _note(webhook, message, "given_up", answer.said)
 
 
-async def _post(session: aiohttp.ClientSession, webhook: Webhook, incident: Incident) -> _Answer:
+async def _post(session: aiohttp.ClientSession, webhook: Webhook, message: _Message) -> _Answer:
     """Return what a webhook says. Whatever comes of it, its URL is not told: errors of the client would."""
+    incident = message.incident
     headers = {
         "Content-Type": "application/json",
-        "Idempotency-Key": f"{incident.id}/{incident.state}/{incident.flaps}",
+        "Idempotency-Key": f"{incident.id}/{incident.state}/{incident.flaps}/{incident.severity}",
     }
     try:
         async with session.post(
             webhook.url.get_secret_value(),
-            data=body(webhook.form, incident),
+            data=body(webhook.form, incident, is_worse=message.is_worse),
             headers=headers,
             allow_redirects=False,
         ) as response:
@@ -167,6 +171,6 @@ def _note(webhook: Webhook, message: _Message, outcome: Outcome, said: str) -> N
         webhook=webhook.name,
         outcome=outcome,
         said=said,
-        what=event(message.incident),
+        what=event(message.incident, is_worse=message.is_worse),
         id=message.incident.id,
     )

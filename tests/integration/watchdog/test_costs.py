@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.integration.bus.cluster import Cluster
+from tests.integration.watchdog.hooks import Hooks
 from tests.integration.watchdog.process import Watchdog, until
 from tests.unit.feed.bills import MBO, USD, metered, the_month
 
@@ -90,7 +91,7 @@ def test_the_bill_is_told_by_the_command_and_by_the_watchdog(
     def of_watchdog() -> dict[str, Any]:
         return watchdog.json("/v1/costs")
 
-    with Watchdog(tmp_path, cluster.address) as watchdog:
+    with Hooks() as hooks, Watchdog(tmp_path, cluster.address, webhook_urls=hooks.url) as watchdog:
         now = until(of_watchdog, lambda found: "lines" in found)
         assert now["fresh"] is True
         at_ns = int(now["at"])
@@ -100,15 +101,26 @@ def test_the_bill_is_told_by_the_command_and_by_the_watchdog(
         put(metered(day, MBO, 3 * USD, USD, source="other"))
         producer.flush(30)
         until(of_watchdog, lambda found: round(found["total_usd"] * USD) == 3 * USD)
+        put(metered(day, MBO, 170 * USD, USD, source="other"))
+        producer.flush(30)
+        until(hooks.events, lambda told: told == ["incident_opened"])
         put(metered(day, MBO, 300 * USD, USD, source="other"))
         producer.flush(30)
         found = until(of_watchdog, lambda found: round(found["total_usd"] * USD) == 300 * USD)
         assert {"all"} <= {warning["scope"] for warning in found["warnings"]}
         gauge = 'tapeline_cost_month_usd{line="metered",notional="false",source="other"} 300.0'
         until(lambda: watchdog.get("/metrics")[1].decode(), lambda text: gauge in text)
-        incidents = until(lambda: watchdog.json("/v1/incidents").get("incidents"), bool)
+        incidents = until(
+            lambda: watchdog.json("/v1/incidents").get("incidents"),
+            lambda found: bool(found) and found[0]["severity"] == "critical",
+        )
         assert [(each["type"], each["subject"], each["state"]) for each in incidents] == [
             ("budget", f"budget/all/{now['month']}", "open")
         ]
         assert "100 % of the budget of the month ($200.00) are spent: $300.00" in incidents[0]["summary"]
+        # Who was told of 80 % is told of 100 % as well.
+        until(hooks.events, lambda told: told == ["incident_opened", "incident_worsened"])
+        assert [body["incident"]["severity"] for _, body in hooks.calls] == ["warning", "critical"]
+        assert hooks.calls[-1][1]["text"].startswith("Worse now, CRITICAL: ")
+        assert len({headers["Idempotency-Key"] for headers in hooks.headers}) == 2
         watchdog.terminate()

@@ -34,6 +34,7 @@ def test_an_open_one_says_what_and_since_when() -> None:
         "- D/NQ.FUT mbo: DISCONNECTED, <reset>",
     ]
     assert text(changed(flaps=1)).startswith("Again, CRITICAL: ")
+    assert text(changed(flaps=1), is_worse=True).startswith("Worse now, CRITICAL: ")
 
 
 def test_a_closed_one_says_for_how_long_and_what_was_done() -> None:
@@ -58,6 +59,7 @@ def test_generic_json_holds_the_whole_incident_and_slack_no_markup() -> None:
     assert (generic["event"], generic["text"]) == ("incident_opened", text(OPEN))
     assert Incident.decode(orjson.dumps(generic["incident"])) == OPEN
     assert orjson.loads(body("json", changed(state="closed")))["event"] == "incident_closed"
+    assert orjson.loads(body("json", OPEN, is_worse=True))["event"] == "incident_worsened"
     slack = orjson.loads(body("slack", OPEN))
     assert list(slack) == ["text"]
     assert "&lt;reset&gt;" in slack["text"]
