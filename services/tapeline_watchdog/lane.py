@@ -116,7 +116,9 @@ class Lane:
 
     def silence_ns(self, now_ns: int) -> int:
         """Return for how long (ns of open market) no tick came over a connection that lived."""
-        since_ns = max(self.tick_ns or 0, self.connection.connected_ns or 0, self._listening_ns)
+        # What was heard before listening began is history: its silences are known from its own events.
+        listening_ns = self._listening_ns if self._listening_ns <= now_ns else 0
+        since_ns = max(self.tick_ns or 0, self.connection.connected_ns or 0, listening_ns) or now_ns
         return self._sessions.open_ns(min(since_ns, now_ns), now_ns)
 
     def latency(self, now_ns: int) -> Latency | None:

@@ -1,0 +1,69 @@
+"""How long a feed may be silent: what was heard before the watchdog began counts, and what lasts becomes usual."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from tests.unit.watchdog.feeding import LIMITS, S, beat, by_stream, ns, row_of, told
+
+from tapeline_watchdog.feeds import FeedKey, FeedRow, Feeds
+from tapeline_watchdog.lane import FeedState
+
+CHAINS: Final = FeedKey("barchart", "barchart/NQ", "chain")
+BEGIN_NS: Final = ns("2026-11-24 15:00")
+HOUR_S: Final = 3_600
+BEAT_S: Final = 10
+
+
+class Polled:
+    """A feed that gives `ticks` at once every `every_s`, and nothing in between; told of when it is heard."""
+
+    def __init__(self, started_ns: int, every_s: int, ticks: int = 40) -> None:
+        self.feeds = Feeds((CHAINS,), by_stream, started_ns, LIMITS)
+        self.now_ns = BEGIN_NS
+        self.every_s = every_s
+        self.ticks = ticks
+        self.feeds.take(told("connected", CHAINS, BEGIN_NS), BEGIN_NS)
+
+    def beat(self, for_s: int) -> None:
+        """Beat, and ask for no report, as while history is read."""
+        for _ in range(for_s // BEAT_S):
+            self.now_ns += BEAT_S * S
+            is_polled = self.every_s and self.now_ns // S % self.every_s == 0
+            self.feeds.take(beat(CHAINS, self.now_ns, self.ticks if is_polled else 0), self.now_ns)
+
+    def rows(self, for_s: int) -> list[FeedRow]:
+        """Beat, and return the row after every beat."""
+        rows = []
+        for _ in range(for_s // BEAT_S):
+            self.beat(BEAT_S)
+            rows.append(row_of(self.feeds.report(self.now_ns), CHAINS))
+        return rows
+
+
+def silences(rows: list[FeedRow]) -> int:
+    """Return how often a feed fell silent."""
+    states = [row.state for row in rows]
+    return sum(
+        now is FeedState.SILENT and was is not FeedState.SILENT
+        for was, now in zip([FeedState.QUIET, *states], states, strict=False)
+    )
+
+
+@pytest.mark.parametrize(("every_s", "ticks"), [(300, 40), (120, 30)])
+def test_a_watchdog_that_starts_knows_from_history_how_quiet_a_feed_uses_to_be(every_s: int, ticks: int) -> None:
+    started_ns = BEGIN_NS + HOUR_S * S
+    polled = Polled(started_ns, every_s, ticks)
+    polled.beat(HOUR_S)
+    polled.feeds.listen_anew(started_ns)
+    assert silences(polled.rows(2 * HOUR_S)) == 0
+
+
+def test_what_falls_silent_after_a_start_is_found() -> None:
+    started_ns = BEGIN_NS + HOUR_S * S
+    polled = Polled(started_ns, 60)
+    polled.beat(HOUR_S)
+    polled.feeds.listen_anew(started_ns)
+    polled.every_s = 0
+    assert silences(polled.rows(HOUR_S)) == 1
