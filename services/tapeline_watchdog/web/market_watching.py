@@ -21,9 +21,12 @@ from tapeline_watchdog.web.audience import Audience
 from tapeline_watchdog.web.hub import Hub
 from tapeline_watchdog.web.market import CHART_WINDOW_MS, CHART_WINDOWS, Document, flow_rows, ladder, pressure_rows
 from tapeline_watchdog.web.parts import tell
+from tapeline_watchdog.web.room import Room
 
 log = get_logger("page")
 
+MOST_SYMBOLS: Final = 256
+"""Streams of symbols of which pressure is shown. Their charts take 14 MB here, and 11 MB to each client that comes."""
 _CLIENT_ID: Final = "tapeline-watchdog-page"
 _FETCH_WAIT_S: Final = 0.25
 _CHECK_EVERY_S: Final = 5.0
@@ -73,6 +76,7 @@ class MarketWatch:
         self._timeout_s = timeout_s
         self._now_ms = now_ms
         self._newest_ns: dict[str, int] = {}
+        self._room = Room(MOST_SYMBOLS, _CHART_NS)
 
     async def run(self) -> None:
         """Read whenever there is an audience, until that is told to end; where the broker is away, try again."""
@@ -88,6 +92,7 @@ class MarketWatch:
 
     def _forget(self) -> None:
         self._newest_ns.clear()
+        self._room.clear()
         for topic in _TOPICS:
             self._hub.forget(topic.part)
 
@@ -127,7 +132,9 @@ class MarketWatch:
         for part, key, row in news:
             if "window_start" in row and self._is_old(part + key, int(row["window_start"])):
                 continue
-            self._hub.put(part, key, row)
+            if part != "pressure" or self._room.admits(key, int(row["window_start"])):
+                self._hub.put(part, key, row)
+        tell(self._hub, "pressure", None, left_out=self._room.left_out())
 
     def _is_old(self, key: str, start_ns: int) -> bool:
         """Return whether a row is of a time that is not shown any more: revisions may be of any."""

@@ -13,7 +13,7 @@ from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.web.audience import Audience
 from tapeline_watchdog.web.hub import Hub, Shelf
 from tapeline_watchdog.web.market import CHART_WINDOWS
-from tapeline_watchdog.web.market_watching import MarketWatch
+from tapeline_watchdog.web.market_watching import MOST_SYMBOLS, MarketWatch
 from tapeline_watchdog.web.parts import AVAILABILITY, NAMES, PartDocuments, Parts
 from tapeline_watchdog.web.stream import Stream
 
@@ -21,7 +21,7 @@ _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascri
 _SHELVES: Final = {
     AVAILABILITY: Shelf(keys=16),
     **{name: Shelf(keys=1) for name in NAMES},
-    "pressure": Shelf(keys=60, depth=CHART_WINDOWS),
+    "pressure": Shelf(keys=MOST_SYMBOLS, depth=CHART_WINDOWS),
     "chain": Shelf(keys=60),
     "flow": Shelf(keys=180),
 }

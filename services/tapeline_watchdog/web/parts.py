@@ -13,7 +13,7 @@ Parts = Mapping[str, Callable[[], Document | None]]
 """By type of event: what returns the document of its path, None while there is none."""
 
 AVAILABILITY: Final = "parts"
-"""The type of event that says which parts of the page have something to show: part, available, reason."""
+"""The type of event that says which parts of the page have something to show: part, available, reason, left_out."""
 NAMES: Final = ("feeds", "lag", "gaps", "incidents", "costs")
 _NOT_YET: Final = "nothing has been read yet"
 _NOT_HERE: Final = "this watchdog does not tell of it"
@@ -45,6 +45,7 @@ class PartDocuments:
             tell(self._hub, name, None if document is not None else _NOT_HERE if part is None else _NOT_YET)
 
 
-def tell(hub: Hub, part: str, reason: str | None) -> None:
-    """Say of a part of the page that it is available, or for what reason it is not."""
-    hub.put(AVAILABILITY, part, {"part": part, "available": reason is None, "reason": reason})
+def tell(hub: Hub, part: str, reason: str | None, *, left_out: int = 0) -> None:
+    """Say of a part of the page that it is available, or for what reason it is not; and how much it has no room for."""
+    document = {"part": part, "available": reason is None, "reason": reason, "left_out": left_out}
+    hub.put(AVAILABILITY, part, document)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,10 @@ from tapeline_watchdog.web.parts import NAMES, PartDocuments
 
 _RETRY_MS: Final = 1_000
 """After so long a browser that lost the stream asks for it again."""
+_MOST_ROWS: Final = 2_000
+"""Of an event. All charts have many more."""
+_PIECE_BYTES: Final = 500_000
+"""So much is written at once, or little more: on a slow line all that is new may take longer than `patience_s`."""
 
 
 class Stream:
@@ -59,22 +64,41 @@ class Stream:
         return response
 
     async def _send(self, response: web.StreamResponse) -> None:
-        begin = f"retry: {_RETRY_MS}\nevent: begin\ndata: {{}}\n\n".encode()
+        begin = [b"retry: %d\n" % _RETRY_MS + _event("begin", self._now())]
         seen = 0
         while not self._audience.has_ended:
             self._parts.refresh()
             seen, news = self._hub.since(seen)
-            beat = _event("beat", b'{"at":"%d"}' % self._now_ns())
-            async with asyncio.timeout(self._patience_s):
-                await response.write(begin + b"".join(events(news)) + beat)
-            begin = b""
+            for piece in pieces(chain(begin, events(news), [_event("beat", self._now())])):
+                async with asyncio.timeout(self._patience_s):
+                    await response.write(piece)
+            begin = []
             await self._audience.ends_within(self._pause_s)
+
+    def _now(self) -> bytes:
+        return b'{"at":"%d"}' % self._now_ns()
 
 
 def events(news: Mapping[str, Sequence[bytes]]) -> Iterator[bytes]:
-    """Yield one server-sent event per type: a document as its path gives it, all else as ``{"rows": […]}``."""
+    """Yield server-sent events: a document as its path gives it, all else as ``{"rows": […]}``, so many in each."""
     for event, values in news.items():
-        yield _event(event, values[-1] if event in NAMES else b'{"rows":[' + b",".join(values) + b"]}")
+        if event in NAMES:
+            yield _event(event, values[-1])
+            continue
+        for at in range(0, len(values), _MOST_ROWS):
+            yield _event(event, b'{"rows":[' + b",".join(values[at : at + _MOST_ROWS]) + b"]}")
+
+
+def pieces(events: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield events one after the other, put together to what is written at once."""
+    piece = bytearray()
+    for event in events:
+        piece += event
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _event(event: str, document: bytes) -> bytes:

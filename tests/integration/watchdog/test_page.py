@@ -25,6 +25,8 @@ from tests.integration.watchdog.scripted_page import (
     pressure_message,
 )
 
+from tapeline_watchdog.web.parts import tell
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DEADLINE_MS: Final = 30_000
@@ -218,6 +220,10 @@ async def test_a_symbol_that_is_cut_off_looks_it_while_others_go_on(browser: Bro
         await expect(going_on).not_to_have_class("stale")
         assert "old" not in await going_on.inner_text()
         assert "nothing after" in await cut_off.inner_text()
+        tell(scripted.page.hub, "pressure", None, left_out=1_044)
+        await expect(page.locator("#pressure-more")).to_have_text("1,044 more are not shown")
+        tell(scripted.page.hub, "pressure", None)
+        await expect(page.locator("#pressure-more")).to_be_empty()
 
 
 async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, scripted: ScriptedPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ from tests.unit.watchdog.feeding import beat, told
 from tapeline.feed.claims import EVENTS_TOPIC
 from tapeline.model.events import encode_event
 from tapeline_watchdog.feeds import FeedKey
+from tapeline_watchdog.web.market_watching import MOST_SYMBOLS
 
 LIVE: Final = FeedKey("databento", "SIMX.SYNTH/NQ.FUT", "mbo")
 DEADLINE_MS: Final = 60_000
@@ -96,6 +98,12 @@ def test_live_data_reach_the_page_and_a_killed_watchdog_comes_back(
         expect(page.locator("body")).to_have_attribute("data-link", "live")
         expect(page.locator("article[data-symbol=NQH7]")).to_be_visible()
         until(beating, lambda feeds: [feed["state"] for feed in feeds] == ["LIVE"])
+        crowd = pressure_message("S", time.time_ns(), 100.0, windows=1)
+        crowd["rows"] = [crowd["rows"][0] | {"symbol": f"S{number}"} for number in range(MOST_SYMBOLS)]
+        put(pressure, crowd)
+        # One less where this took so long that the first one gave way.
+        expect(page.locator("#pressure-more")).to_have_text(re.compile("^[12] more are not shown$"))
+        expect(page.locator("article")).to_have_count(MOST_SYMBOLS)
         # A browser that looks on does not keep it from ending.
         began_s = time.monotonic()
         watchdog.terminate()

@@ -1,6 +1,6 @@
 // The page: takes what the stream tells, gives each part its own, and says how old everything is.
 
-import { DASH, duration, exchange, milliseconds, utc } from "./format.js";
+import { DASH, count, duration, exchange, milliseconds, utc } from "./format.js";
 import { follow } from "./link.js";
 import { flagged, piece, show } from "./table.js";
 import * as chain from "./chain.js";
@@ -37,7 +37,8 @@ function nowMs() {
 }
 
 const takes = {
-  begin() {
+  begin(document) {
+    takes.beat(document);
     pressure.forgetPressure();
     flow.forgetFlow();
     absent.clear();
@@ -49,6 +50,7 @@ const takes = {
     for (const row of document.rows) {
       if (row.available) absent.delete(row.part);
       else absent.set(row.part, row.reason);
+      if (row.part === "pressure") show(at("pressure-more"), row.left_out ? `${count(row.left_out)} more are not shown` : "");
     }
   },
   feeds(document) {
@@ -94,7 +96,7 @@ function announce(open) {
 
 function take(type, document) {
   takes[type](document);
-  if (document.at && type !== "beat") asOfMs.set(type, milliseconds(document.at));
+  if (document.at && sections.has(type)) asOfMs.set(type, milliseconds(document.at));
   if (document.fresh === false) isStopped.add(type);
   else isStopped.delete(type);
   if (type !== "beat") label();

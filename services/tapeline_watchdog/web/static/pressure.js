@@ -5,6 +5,7 @@ import { draw, makeChart } from "./chart.js";
 import { exactly, piece, show, state } from "./table.js";
 
 const WINDOWS = 120;
+const MOST_SYMBOLS = 256; // as the stream has
 const OLD_MS = 10000;
 const FIGURES = ["Mid", "Spread", "Queue", "OFI", "Buy / sell", "CVD", "Trusted"];
 
@@ -12,6 +13,10 @@ const symbols = new Map();
 
 export function forgetPressure() {
   for (const symbol of symbols.values()) symbol.rows.clear();
+}
+
+function untilMs(row) {
+  return milliseconds(row.window_start) + row.window_ms;
 }
 
 function card(row) {
@@ -32,24 +37,32 @@ function card(row) {
   show(heading, [piece(row.symbol), piece(`${row.source} · ${row.kind} · ${row.stream}`, "sub")]);
   article.append(heading, age, chart.svg, list);
   article.dataset.symbol = row.symbol;
-  return { article, age, chart, figures, rows: new Map(), untilMs: 0 };
+  return { article, age, chart, figures, rows: new Map(), untilMs: untilMs(row) };
+}
+
+/** Make room as the stream does, for which those that are live are never too many. */
+function dropOldest() {
+  const [key] = [...symbols.entries()].reduce((a, b) => (b[1].untilMs < a[1].untilMs ? b : a));
+  symbols.delete(key);
 }
 
 /** Take rows; of one window that with the highest revision counts. */
 export function takePressure(rows, container, nowMs) {
   const changed = new Set();
+  let hasNew = false;
   for (const row of rows) {
     const key = [row.symbol, row.source, row.stream, row.kind].join("\n");
     if (!symbols.has(key)) {
+      if (symbols.size >= MOST_SYMBOLS) dropOldest();
       symbols.set(key, card(row));
-      const ordered = [...symbols.keys()].sort();
-      container.replaceChildren(...ordered.map((each) => symbols.get(each).article));
+      hasNew = true;
     }
     const symbol = symbols.get(key);
     const known = symbol.rows.get(row.window_start);
     if (known === undefined || known.revision <= row.revision) symbol.rows.set(row.window_start, row);
     changed.add(symbol);
   }
+  if (hasNew) container.replaceChildren(...[...symbols.keys()].sort().map((key) => symbols.get(key).article));
   for (const symbol of changed) render(symbol);
   agePressure(nowMs);
 }
@@ -74,7 +87,7 @@ function render(symbol) {
   const ordered = [...symbol.rows.values()].sort((a, b) => (BigInt(a.window_start) < BigInt(b.window_start) ? -1 : 1));
   for (const row of ordered.splice(0, ordered.length - WINDOWS)) symbol.rows.delete(row.window_start);
   const row = ordered[ordered.length - 1];
-  symbol.untilMs = milliseconds(row.window_start) + row.window_ms;
+  symbol.untilMs = untilMs(row);
   const lean = row.queue_imbalance === null ? "" : row.queue_imbalance > 0 ? "▲ " : row.queue_imbalance < 0 ? "▼ " : "";
   const tone = row.queue_imbalance > 0 ? "buy" : row.queue_imbalance < 0 ? "sell" : "";
   const cells = [

@@ -47,4 +47,6 @@ def test_what_is_not_there_is_said_until_it_is() -> None:
     parts.refresh()
     _, news = hub.since(seen)
     assert news["gaps"] == [b'{"gaps":[]}']
-    assert [orjson.loads(row) for row in news[AVAILABILITY]] == [{"part": "gaps", "available": True, "reason": None}]
+    assert [orjson.loads(row) for row in news[AVAILABILITY]] == [
+        {"part": "gaps", "available": True, "reason": None, "left_out": 0}
+    ]

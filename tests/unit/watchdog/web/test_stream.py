@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import orjson
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -14,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tapeline_watchdog.web.audience import Audience
 from tapeline_watchdog.web.hub import Hub, Shelf
 from tapeline_watchdog.web.parts import AVAILABILITY, NAMES, PartDocuments
-from tapeline_watchdog.web.stream import Stream, events
+from tapeline_watchdog.web.stream import Stream, events, pieces
 
 DEADLINE_S: Final = 30.0
 SHELVES: Final = {
@@ -66,13 +67,29 @@ def test_a_document_is_as_its_path_gives_it_and_rows_come_together() -> None:
     assert made == b'event: feeds\ndata: {"a":1}\n\nevent: pressure\ndata: {"rows":[1,2]}\n\n'
 
 
+def test_very_many_rows_come_in_several_events_and_each_once() -> None:
+    made = list(events({"pressure": [b"%d" % number for number in range(4_001)]}))
+    rows = [orjson.loads(event.removeprefix(b"event: pressure\ndata: "))["rows"] for event in made]
+    assert [len(each) for each in rows] == [2_000, 2_000, 1]
+    assert [number for each in rows for number in each] == list(range(4_001))
+
+
+def test_little_is_written_at_once_and_much_in_pieces() -> None:
+    made = [b"%d:" % number + b"x" * 200_000 for number in range(7)]
+    written = list(pieces(made))
+    assert b"".join(written) == b"".join(made)
+    assert max(map(len, written)) < 700_000
+    assert list(pieces([b"a", b"b"])) == [b"ab"]
+    assert list(pieces([])) == []
+
+
 async def test_the_present_state_comes_first_and_then_what_changes(served: Served) -> None:
     served.hub.put("pressure", "NQ", {"mid": "1"})
     answer = await served.client.get("/v1/stream")
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert await event(answer, "begin") == "{}"
+    assert await event(answer, "begin") == '{"at":"7"}'
     assert await event(answer, "feeds") == '{"at":"1"}'
     assert await event(answer, "pressure") == '{"rows":[{"mid":"1"}]}'
     assert await event(answer, "beat") == '{"at":"7"}'
