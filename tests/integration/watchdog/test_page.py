@@ -92,6 +92,11 @@ async def column(page: Page, table: str, number: int) -> list[str]:
     return await texts(page, f"#{table} tbody tr > :nth-child({number})")
 
 
+async def rows(page: Page, table: str) -> list[str]:
+    keys: list[str] = await page.locator(f"#{table} tbody tr").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    return keys
+
+
 async def test_what_it_shows_is_what_the_paths_say(browser: Browser, scripted: ScriptedPage) -> None:
     async with aiohttp.ClientSession() as http:
         said = {}
@@ -224,6 +229,23 @@ async def test_a_symbol_that_is_cut_off_looks_it_while_others_go_on(browser: Bro
         await expect(page.locator("#pressure-more")).to_have_text("1,044 more are not shown")
         tell(scripted.page.hub, "pressure", None)
         await expect(page.locator("#pressure-more")).to_be_empty()
+
+
+async def test_flow_of_what_has_expired_gives_way(browser: Browser) -> None:
+    async with ScriptedPage(documents(time.time_ns())) as scripted:
+        at_ns = time.time_ns()
+        for hours in range(2, 24):
+            expired = chain_document("NQZ6", at_ns - 24 * 3_600 * S, at_ns - hours * 3_600 * S, 25_000.0)
+            scripted.flow(flow_message(expired, at_ns - hours * 3_600 * S))
+        # These are within the hour, and one of them is not for long.
+        for age_s in (3_595, 60, -60):
+            chain = chain_document("NQZ6", at_ns - 24 * 3_600 * S, at_ns - age_s * S, 25_000.0 + age_s)
+            scripted.flow(flow_message(chain, at_ns))
+        async with opened(browser, scripted.url) as page:
+            await expect(page.locator("#flow-table tbody tr")).to_have_count(6)
+            keys = [line.split("/")[1] for line in await rows(page, "flow-table")]
+            moments = [datetime.fromtimestamp((at_ns - age_s * S) // S, UTC) for age_s in (60, -60)]
+            assert sorted(set(keys)) == [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments]
 
 
 async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, scripted: ScriptedPage) -> None:

@@ -1,9 +1,7 @@
 // The strike ladder of one chain, with where it comes from and whether it can be trusted.
 
-import { DASH, count, duration, expiryOf, fixed, known, milliseconds, price, share } from "./format.js";
+import { DASH, count, duration, expiryOf, fixed, isForgotten, known, milliseconds, price, share } from "./format.js";
 import { exactly, fill, piece, show } from "./table.js";
-
-const FORGOTTEN_MS = 3600000; // after its expiry
 
 const chains = new Map();
 let chosen = null;
@@ -20,7 +18,7 @@ export function startChain(parts, clock) {
 export function takeChains(rows, parts) {
   for (const chain of rows) chains.set(chain.key, chain);
   for (const [key, chain] of chains) {
-    if (key !== chosen && chains.size > 1 && milliseconds(chain.expiry) < nowMs() - FORGOTTEN_MS) chains.delete(key);
+    if (key !== chosen && chains.size > 1 && isForgotten(chain.expiry, nowMs())) chains.delete(key);
   }
   choices(parts.choice);
   render(parts);

@@ -1,26 +1,41 @@
 // Option flow: what was bought and sold in the newest window of each length, by expiry.
 
-import { count, dollars, duration, expiryOf, fixed, known, milliseconds, utc, DASH } from "./format.js";
+import { count, dollars, duration, expiryOf, fixed, isForgotten, known, milliseconds, utc, DASH } from "./format.js";
 import { fill, piece, state } from "./table.js";
 
 const MOST_LINES = 60;
 const flows = new Map();
+let untilMs = 0;
 
 export function takeFlow(rows, table, nowMs) {
   for (const row of rows) {
     const key = [row.key, row.source, row.stream, row.kind, row.window_ms].join("/");
     const known = flows.get(key);
     if (known === undefined || BigInt(known.window_start) <= BigInt(row.window_start)) flows.set(key, row);
+    untilMs = Math.max(untilMs, milliseconds(row.window_start) + row.window_ms);
   }
+  dropExpired(nowMs);
   render(table, nowMs);
+}
+
+/** Drop what has expired meanwhile. */
+export function ageFlow(table, nowMs) {
+  if (dropExpired(nowMs)) render(table, nowMs);
+}
+
+function dropExpired(nowMs) {
+  const expired = [...flows].filter(([, row]) => isForgotten(row.expiry, nowMs));
+  for (const [key] of expired) flows.delete(key);
+  return expired.length > 0;
 }
 
 export function forgetFlow() {
   flows.clear();
 }
 
+/** Return the newest window's end in ms, of what has expired as well. */
 export function newestMs() {
-  return Math.max(0, ...[...flows.values()].map((row) => milliseconds(row.window_start) + row.window_ms));
+  return untilMs;
 }
 
 function sides(row, right) {

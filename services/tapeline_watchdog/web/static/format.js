@@ -3,6 +3,8 @@
 export const DASH = "–";
 export const EXCHANGE_ZONE = "America/Chicago";
 
+const FORGOTTEN_MS = 3600000; // after an expiry
+
 const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const zones = new Map();
 
@@ -19,6 +21,11 @@ const DAY = { day: "2-digit", month: "short" };
 /** Return ns since the epoch, as decimal text, in ms; they pass what a number holds. */
 export function milliseconds(ns) {
   return Number(BigInt(ns) / 1000000n);
+}
+
+/** Return whether what expired at `ns` is over for long enough to be forgotten. */
+export function isForgotten(ns, nowMs) {
+  return milliseconds(ns) < nowMs - FORGOTTEN_MS;
 }
 
 export function known(value) {

@@ -137,6 +137,7 @@ function tick() {
   at("clock-exchange").textContent = exchange(nowMs());
   pressure.agePressure(nowMs());
   chain.ageChain(CHAIN);
+  flow.ageFlow(at("flow-table"), nowMs());
   label();
 }
 
