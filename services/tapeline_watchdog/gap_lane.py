@@ -34,7 +34,11 @@ class Lane:
 
         Raises BadData where a gap is outside the calendar.
         """
-        self.covered.restore(told.trading_day, _spans(told.covered), _spans(told.proven_empty))
+        # What requests alone stand for is as they are now.
+        covered = without(_spans(told.covered), _spans(told.backfilled))
+        self.covered.restore(told.trading_day, covered, _spans(told.proven_empty))
+        if told.backfilled:
+            self.changed.add(told.trading_day)
         for part in told.missing:
             gap = self.gaps.get(part.gap_id)
             begin, end = part.ts_event_from, part.ts_event_until
@@ -87,9 +91,10 @@ class Lane:
         days = {day for day, _ in by_day(self.calendar, begin, end)}
         before = self.standings.get(request.id)
         self.standings[request.id] = standing
-        if standing.has_it and (before is None or before.stage != standing.stage) and request.symbols == WHOLE_STREAM:
-            self._fill(begin, end, is_empty=standing.is_empty)
+        if request.symbols == WHOLE_STREAM and standing.stage != ("requested" if before is None else before.stage):
             self.changed |= days
+            if standing.has_it and standing.is_empty:
+                self.covered.add_empty(begin, end)
         if request.gap_id is not None and request.gap_id not in self.gaps:
             # One that is older than what the events tell.
             self.gaps[request.gap_id] = KnownGap(
@@ -118,7 +123,8 @@ class Lane:
         parts = [(gap, part) for gap in self.gaps.values() for on, part in self._parts(gap) if on == day]
         unfilled = [part for gap, part in parts if gap.is_missing]
         empty = self.covered.empty.get(day, [])
-        covered = without(self.covered.covered.get(day, []), [*unfilled, *empty])
+        came, asked = self.covered.covered.get(day, []), self._asked(day)
+        covered = without(merged([*came, *asked]), [*unfilled, *empty])
         missing = [_missing(gap, part) for gap, part in sorted(parts, key=_order) if gap.stage != "proven"]
         return Coverage(
             source=self.key.source,
@@ -126,6 +132,7 @@ class Lane:
             kind=cast(TickKind, self.key.kind),
             trading_day=day,
             covered=_intervals(covered),
+            backfilled=_intervals(without(asked, [*came, *unfilled, *empty])),
             missing=tuple(missing),
             proven_empty=_intervals(empty),
             at=now_ns,
@@ -133,13 +140,15 @@ class Lane:
 
     def forget(self, before_ns: int) -> None:
         """Forget the trading days before that of `before_ns`, and what of those nothing is awaited for."""
-        self.covered.forget(self.calendar.trading_day(before_ns))
+        first_day = self.calendar.trading_day(before_ns)
+        self.covered.forget(first_day)
         for gap in list(self.gaps.values()):
             if gap.is_settled and max(gap.opened_at, gap.ts_event_until or 0) < before_ns:
                 del self.gaps[gap.id]
         of_gaps = {gap.standing.request.id for gap in self.gaps.values() if gap.standing is not None}
         for name, standing in list(self.standings.items()):
-            if name not in of_gaps and standing.is_over and standing.request.window.ts_event_until < before_ns:
+            last_day = self.calendar.trading_day(standing.request.window.ts_event_until - 1)
+            if name not in of_gaps and standing.is_over and last_day < first_day:
                 del self.standings[name]
 
     def _put(self, gap: KnownGap) -> None:
@@ -156,14 +165,21 @@ class Lane:
         if window is not None and not gap.is_missing:
             # That a symbol has nothing does not say so of the others.
             is_empty = gap.is_empty and gap.symbols == WHOLE_STREAM
-            self._fill(window.ts_event_from, window.ts_event_until, is_empty=is_empty)
+            if is_empty:
+                self.covered.add_empty(window.ts_event_from, window.ts_event_until)
+            else:
+                self.covered.add(window.ts_event_from, window.ts_event_until)
         return gap
 
-    def _fill(self, begin: int, end: int, *, is_empty: bool) -> None:
-        if is_empty:
-            self.covered.add_empty(begin, end)
-        else:
-            self.covered.add(begin, end)
+    def _asked(self, day: str) -> list[Span]:
+        """Return what requests for the whole stream have put on the tape of a day, as far as is known now."""
+        windows = [
+            standing.request.window
+            for standing in self.standings.values()
+            if standing.has_it and not standing.is_empty and standing.request.symbols == WHOLE_STREAM
+        ]
+        parts = [part for each in windows for part in by_day(self.calendar, each.ts_event_from, each.ts_event_until)]
+        return merged(span for on, span in parts if on == day)
 
     def _parts(self, gap: KnownGap) -> list[tuple[str, Span]]:
         """Return what a gap takes of each trading day; one without an end, up to that of the newest that came."""

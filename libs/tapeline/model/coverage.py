@@ -36,8 +36,9 @@ class MissingInterval(ControlDocument):
 class Coverage(ControlDocument):
     """What is covered of one stream and kind on one trading day. Intervals are in order and do not touch.
 
-    `covered` is what is on the tape, backfilled parts included; `missing` the gaps that are not proven yet, and those
-    that are given up; `proven_empty` where the vendor itself has nothing.
+    `covered` is what is on the tape, backfilled parts included; `backfilled` what of it only requests for the whole
+    stream stand for, by what is known of them now; `missing` the gaps that are not proven yet, and those that are given
+    up; `proven_empty` where the vendor itself has nothing.
     """
 
     schema_: Literal["coverage.v1"] = Field(default="coverage.v1", alias="schema")
@@ -46,6 +47,7 @@ class Coverage(ControlDocument):
     kind: TickKind
     trading_day: Text
     covered: tuple[Interval, ...] = ()
+    backfilled: tuple[Interval, ...] = ()
     missing: tuple[MissingInterval, ...] = ()
     proven_empty: tuple[Interval, ...] = ()
     at: Nanoseconds

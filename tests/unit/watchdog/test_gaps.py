@@ -396,6 +396,33 @@ def test_a_restart_anywhere_gives_the_same_ledger(margin_s: int) -> None:
         assert [request.gap_id for request in again.due_requests("w", end + 10 * S)] == ["g2"]
 
 
+def test_what_was_brought_by_hand_is_covered_as_long_as_that_holds() -> None:
+    script = Script()
+    script.connect("s1")
+    script.beat(NINE + 600 * S)
+    begin, end = NINE - 1_800 * S, NINE + 300 * S
+    script.tell("completed", request := by_hand(script, begin, end))
+    brought = script.days()
+    assert spans(brought[DAY].covered) == [(-1_800, 600)]
+    assert spans(brought[DAY].backfilled) == [(-1_800, 0)]
+    script.ledger.forget(end + 60 * S)
+    assert script.days() == brought
+    script.tell("failed", request, counted=403)
+    assert spans(script.days()[DAY].covered) == [(0, 600)]
+    script.tell("dead_lettered", request, read=400, counted=403)
+    kept = script.days()
+    assert (spans(kept[DAY].covered), kept[DAY].backfilled) == ([(0, 600)], ())
+
+    # A watchdog that was away meanwhile says the same.
+    again = script.new_ledger()
+    again.restore(brought[DAY])
+    for event in script.log:
+        if isinstance(event, BackfillRequest | BackfillEvent):
+            take(again, event)
+    again.restored()
+    assert script.days(again) == kept
+
+
 def stages_of(gaps: dict[str, KnownGap]) -> dict[str, object]:
     return {name: (gap.stage, gap.window, gap.symbols, gap.reason, gap.given_up) for name, gap in gaps.items()}
 
