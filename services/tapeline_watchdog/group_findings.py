@@ -14,7 +14,7 @@ from tapeline.model.incidents import IncidentType
 from tapeline_watchdog.broker_findings import BROKER_AWAY
 from tapeline_watchdog.burrow import Status
 from tapeline_watchdog.findings import Finding, Judged
-from tapeline_watchdog.lag import GroupLag, LagReport, PartitionLag, messages_of, seconds_of
+from tapeline_watchdog.lag import GroupLag, LagReport, PartitionLag, least_seconds_of, messages_of, seconds_of
 from tapeline_watchdog.workers import StuckWorker
 
 GROUP_TYPES: Final[frozenset[IncidentType]] = frozenset({"consumer_lag", "stuck_worker"})
@@ -42,20 +42,26 @@ class GroupJudge:
     def judge(self, report: LagReport, stuck: Collection[StuckWorker]) -> Judged:
         """Return what is wrong with groups: workers that do not move, what has stopped, and lags beyond the limit.
 
-        A group that has gone from the cluster has no lag.
+        A group that has gone from the cluster has no lag. One that was too far behind still is where the times of what
+        is left are not known.
         """
         self._far_since_ns = {
             name: self._far_since_ns.get(name, report.at_ms * 1_000_000)
             for name, group in report.groups.items()
-            if _seconds(group) > self._limits.lag_s
+            if self._is_far(group)
         }
         findings = tuple(finding for group in report.groups.values() for finding in self._of_group(group, stuck))
         return Judged(GROUP_TYPES, findings)
 
+    def _is_far(self, group: GroupLag) -> bool:
+        if least_seconds_of(group.partitions) > self._limits.lag_s:
+            return True
+        return group.group in self._far_since_ns and bool(group.partitions) and seconds_of(group.partitions) is None
+
     def _of_group(self, group: GroupLag, stuck: Collection[StuckWorker]) -> Iterator[Finding]:
         workers = [worker for worker in stuck if worker.group == group.group]
         halted = [each for each in group.partitions if each.status in _HALTED]
-        behind = f"{messages_of(group.partitions)} messages, {_seconds(group):.0f} s behind"
+        behind = _behind(group)
         if workers:
             yield _stuck(group, workers, behind)
         elif halted:
@@ -104,8 +110,12 @@ def _stuck(group: GroupLag, workers: Sequence[StuckWorker], behind: str) -> Find
     )
 
 
-def _seconds(group: GroupLag) -> float:
-    return seconds_of(group.partitions) or 0.0
+def _behind(group: GroupLag) -> str:
+    messages, seconds = messages_of(group.partitions), seconds_of(group.partitions)
+    if seconds is not None:
+        return f"{messages} messages, {seconds:.0f} s behind"
+    least_s = least_seconds_of(group.partitions)
+    return f"{messages} messages, at least {least_s:.0f} s behind" if least_s else f"{messages} messages behind"
 
 
 def _shrinks(partitions: Sequence[PartitionLag]) -> bool:

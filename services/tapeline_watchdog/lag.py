@@ -82,8 +82,18 @@ def messages_of(partitions: tuple[PartitionLag, ...]) -> int:
 
 
 def seconds_of(partitions: tuple[PartitionLag, ...]) -> float | None:
-    """Return how many seconds the partition that is furthest behind is; None where that is known of none."""
+    """Return how many seconds the partition that is furthest behind is.
+
+    None where that is known of none, or not known of one with something left to be read: it may be the furthest.
+    """
+    if any(partition.seconds is None and partition.messages for partition in partitions):
+        return None
     return max((partition.seconds for partition in partitions if partition.seconds is not None), default=None)
+
+
+def least_seconds_of(partitions: tuple[PartitionLag, ...]) -> float:
+    """Return how many seconds it is at least: those of the furthest partition of which they are known."""
+    return max((partition.seconds for partition in partitions if partition.seconds is not None), default=0.0)
 
 
 def unread(cluster: ClusterState) -> set[Stretch]:

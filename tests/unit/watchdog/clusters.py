@@ -46,11 +46,17 @@ class Watched:
         self.at_ms = 0
         self._tracker = LagTracker(rules)
 
-    def sample(self, state: ClusterState, *, only_marks: frozenset[Stretch] = frozenset()) -> LagReport:
+    def sample(
+        self,
+        state: ClusterState,
+        *,
+        only_marks: frozenset[Stretch] = frozenset(),
+        not_in_time: frozenset[Stretch] = frozenset(),
+    ) -> LagReport:
         self.at_ms += INTERVAL_MS
         times = {
             stretch: None if stretch in only_marks else seconds_apart(stretch.end - stretch.begin - 1)
-            for stretch in unread(state)
+            for stretch in unread(state) - not_in_time
         }
         return self._tracker.observe(state, times, at_ms=self.at_ms)
 

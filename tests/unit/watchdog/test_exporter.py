@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.unit.watchdog.clusters import TICKS, Watched, cluster, group, member
 
 from tapeline.bus.groups import PartitionState
+from tapeline.bus.record_times import Stretch
 from tapeline.ops import metrics
 from tapeline.ops.metrics import Sampled
 from tapeline_watchdog.burrow import Status
@@ -82,6 +83,15 @@ def test_what_is_not_known_is_not_there() -> None:
     assert ("kafka_consumergroup_group_max_lag_seconds", ("local", "silent")) not in named
     unread = Watched().unanswered(report().cluster)
     assert "kafka_consumergroup_group_lag_seconds" not in [gauge.name for gauge, _, _ in rows(unread, [], "local")]
+
+
+def test_the_largest_lag_is_not_that_of_the_partitions_whose_times_could_be_read() -> None:
+    late = frozenset({Stretch(*ZERO, 40, 100)})
+    found = {
+        gauge.name: value for gauge, _, value in rows(Watched().sample(report().cluster, not_in_time=late), [], "")
+    }
+    assert found["kafka_consumergroup_group_lag_seconds"] == 1.0
+    assert "kafka_consumergroup_group_max_lag_seconds" not in found
 
 
 def test_a_name_is_taken_once() -> None:

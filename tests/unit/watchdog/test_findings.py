@@ -8,6 +8,7 @@ import pytest
 from tests.unit.watchdog.clusters import TICKS, Watched, cluster, group, member
 from tests.unit.watchdog.troubles import BEGIN, S, Topic, Watcher, report, row
 
+from tapeline.bus.record_times import Stretch
 from tapeline_watchdog.feed_findings import FeedHolds, feed_findings
 from tapeline_watchdog.findings import Cause, Finding
 from tapeline_watchdog.group_findings import GroupJudge, LagLimits
@@ -151,3 +152,22 @@ def test_a_group_that_moves_far_behind_is_a_warning_and_a_short_lag_none() -> No
     assert [each.hold_ns for each in falling] == [600 * S]
     assert [each.hold_ns for each in told(500, LagLimits(lag_s=20.0, hold_ns=5 * S))] == [5 * S]
     assert told(0) == []
+
+
+def test_a_group_that_was_far_behind_still_is_while_nobody_knows_and_none_becomes_it_by_that() -> None:
+    watched, judge = Watched(), GroupJudge(LagLimits())
+    zero, one = (TICKS, 0), (TICKS, 1)
+
+    def told(behind: int, *, is_known: bool) -> list[Finding]:
+        end = 1_000 + watched.at_ms
+        state = cluster({zero: end, one: 50}, group("g", {zero: end - behind, one: 50}, member("w", zero, one)))
+        late = frozenset() if is_known else frozenset({Stretch(*zero, end - behind, end)})
+        return list(judge.judge(watched.sample(state, not_in_time=late), ()).findings)
+
+    assert told(999, is_known=False) == []
+    [known] = told(999, is_known=True)
+    [unknown] = told(999, is_known=False)
+    assert ("999 messages, 998 s behind" in known.summary, unknown.cause) == (True, known.cause)
+    assert unknown.summary == "g is behind: 999 messages behind"
+    assert told(10, is_known=True) == []
+    assert told(999, is_known=False) == []

@@ -10,7 +10,7 @@ from tests.unit.watchdog.clusters import RULES, TICKS, Watched, cluster, group, 
 from tapeline.bus.groups import ClusterState
 from tapeline.bus.record_times import Stretch
 from tapeline_watchdog.burrow import Status
-from tapeline_watchdog.lag import LagReport, LagRules, PartitionLag, messages_of, seconds_of, unread
+from tapeline_watchdog.lag import LagReport, LagRules, PartitionLag, least_seconds_of, messages_of, seconds_of, unread
 
 ZERO, ONE, OTHER = (TICKS, 0), (TICKS, 1), ("other", 0)
 HELD: Final = member("worker", ZERO)
@@ -71,6 +71,15 @@ def test_what_retention_has_deleted_cannot_be_read_any_more() -> None:
 def test_times_that_could_not_be_read_are_not_known() -> None:
     found = one(Watched().unanswered(cluster({ZERO: 100}, group("g", {ZERO: 40}))))
     assert (found.messages, found.seconds) == (60, None)
+
+
+def test_seconds_of_a_group_are_not_known_while_one_that_is_behind_has_none() -> None:
+    committed = {ZERO: 1, ONE: 50, OTHER: 4}
+    state = cluster({ZERO: 1_000, ONE: 50, OTHER: 7}, group("g", committed, HELD))
+    unread_in_time = Watched().sample(state, not_in_time=frozenset({Stretch(*ZERO, 1, 1_000)})).groups["g"]
+    assert [each.seconds for each in unread_in_time.partitions] == [None, 0.0, 2.0]
+    assert (seconds_of(unread_in_time.partitions), least_seconds_of(unread_in_time.partitions)) == (None, 2.0)
+    assert seconds_of(unread_in_time.topics["other"]) == 2.0
 
 
 def test_while_nobody_leads_a_partition_what_was_known_still_holds() -> None:
