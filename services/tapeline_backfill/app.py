@@ -11,7 +11,7 @@ from tapeline.errors import Retryable, TopicMismatch
 from tapeline.feed.back_ends import BackEnd, Backfiller
 from tapeline.feed.cost_settings import CostSettings
 from tapeline.feed.registry import load_backfiller
-from tapeline.model.backfill import BackfillRequest, EventType
+from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.ops.health import HealthEndpoint
 from tapeline.ops.logs import get_logger
 from tapeline.ops.metrics import BACKFILL_REQUESTS
@@ -111,7 +111,8 @@ class Service:
             BACKFILL_REQUESTS.labels(state).set(states[state])
         for request in self._requests.due(time_ns(), monotonic()):
             if len(self._working) < self._settings.parallel and self._is_free(request):
-                task = asyncio.create_task(self._work(request, follower.next_event))
+                rivals = self._requests.rivals(request)
+                task = asyncio.create_task(self._work(request, rivals, follower.next_event))
                 self._working[task] = request
 
     def _is_free(self, request: BackfillRequest) -> bool:
@@ -121,7 +122,7 @@ class Service:
             return all(each.id != request.id for each in busy)
         return all((each.source, each.stream) != (request.source, request.stream) for each in busy)
 
-    async def _work(self, request: BackfillRequest, since: int) -> None:
+    async def _work(self, request: BackfillRequest, rivals: Sequence[BackfillEvent], since: int) -> None:
         def halt() -> Halt:
             if self._stopped.is_set():
                 return "stopped"
@@ -140,6 +141,7 @@ class Service:
             lambda: self._back_ends(request.source),
             halt,
             known=self._requests.last_event(request.id),
+            rivals=rivals,
             since=since,
             budgets=self._budgets,
             spent_micro_usd=spent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -73,13 +73,15 @@ class Filling:
         )
         self._framer.next_frame = self._cursor.frame
 
-    async def run(self) -> None:
+    async def run(self, shut_out: Callable[[], Awaitable[None]]) -> None:
         """Return once all of the window is dealt with.
 
-        Raises NotYet where some of it is not to be had yet, NeverThere, OverCap, Halted, and what back ends raise.
+        `shut_out` ends what others bring of the same, once it is told that this one is started. Raises NotYet where
+        some of it is not to be had yet, NeverThere, OverCap, Halted, and what back ends raise.
         """
         await self._estimate()
         await self._journal.tell("started", attempt=self._journal.event.attempt + 1, counted=None)
+        await shut_out()
         while part := next(iter(self._plan()), None):
             cursor = self._cursor.begin(part, round(self._settings.slice_s * 1e9), self._journal.event)
             interval = cursor.in_hand.interval

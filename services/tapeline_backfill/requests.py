@@ -9,6 +9,7 @@ from typing import Final
 
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.model.usage import day_of
+from tapeline_backfill.rivals import are_rivals, is_filling
 
 GIVEN_UP: Final[frozenset[EventType]] = frozenset({"rejected", "dead_lettered", "cancelled"})
 """After these a request may be made again."""
@@ -74,23 +75,48 @@ class Requests:
         `held` is what those come to that this worker has in hand, of which the log may not tell yet.
         """
         month = day_of(now_ns)[:7]
-        others = [known.event for name, known in self._known.items() if name != without and name not in held]
+        others = [known.event for name, known in list(self._known.items()) if name != without and name not in held]
         events = [event for event in others if event is not None and event.attempt]
         told = sum(event.cost_micro_usd or 0 for event in events if day_of(event.at)[:7] == month)
         return told + sum(micro_usd for name, micro_usd in held.items() if name != without)
 
     def due(self, now_ns: int, now_s: float) -> Iterator[BackfillRequest]:
-        """Yield the requests that something is to be done for now, those that were made first being the first."""
-        due = [known.request for known in self._known.values() if self._is_due(known, now_ns, now_s)]
-        yield from sorted(due, key=lambda request: request.requested_at)
+        """Yield the requests that something is to be done for now, those that were made first being the first.
+
+        What another worker may be bringing for another request is waited for.
+        """
+        due = [known for known in self._known.values() if self._is_due(known, now_ns, now_s)]
+        free = [known.request for known in due if not self._is_held_up(known, now_s)]
+        yield from sorted(free, key=lambda request: request.requested_at)
+
+    def rivals(self, request: BackfillRequest) -> list[BackfillEvent]:
+        """Return the last events of the requests that may bring the same and are being filled."""
+        return [known.event for known in self._rivals(request) if known.event is not None]
+
+    def _rivals(self, request: BackfillRequest) -> list[Known]:
+        return [
+            known
+            for known in self._known.values()
+            if known.event is not None and is_filling(known.event) and are_rivals(known.request, request)
+        ]
+
+    def _is_own(self, known: Known) -> bool:
+        return not known.is_left and (known.event is None or known.event.worker in ("", self._worker))
+
+    def _is_held_up(self, known: Known, now_s: float) -> bool:
+        if known.is_cancelled or (known.event is not None and known.event.type in FILLED):
+            return False
+        return any(
+            not self._is_own(rival) and now_s < rival.heard_s + self._takeover_s
+            for rival in self._rivals(known.request)
+        )
 
     def _is_due(self, known: Known, now_ns: int, now_s: float) -> bool:
         event = known.event
         if event is None:
             return not known.is_left or now_s >= known.heard_s + self._takeover_s
-        is_own = not known.is_left and event.worker in ("", self._worker)
         # Others get as much time to turn to it themselves as they get to say something.
-        grace_s = 0.0 if is_own else self._takeover_s
+        grace_s = 0.0 if self._is_own(known) else self._takeover_s
         if now_s < known.heard_s + grace_s:
             return False
         if event.type in GIVEN_UP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -89,16 +90,21 @@ class Tape:
 
         Raises BrokerUnavailable.
         """
-        topic = namespaced(EVENTS_TOPIC)
         last = known
+        for event in self.events(since):
+            if event.key == request_id:
+                last = event
+        return last
+
+    def events(self, since: int) -> Iterator[BackfillEvent]:
+        """Yield all events from the offset `since` on. Raises BrokerUnavailable."""
+        topic = namespaced(EVENTS_TOPIC)
         with closing(Log(self._bootstrap, _CLIENT_ID)) as log:
             for message in log.read(topic, 0, since, self._end(topic, 0)):
-                if message.key() == request_id.encode():
-                    try:
-                        last = BackfillEvent.decode(message.value() or b"")
-                    except BadData:
-                        continue
-        return last
+                try:
+                    yield BackfillEvent.decode(message.value() or b"")
+                except BadData:
+                    continue
 
     def _end(self, topic: str, partition: int) -> int:
         """Return the offset after the last message, committed or not.

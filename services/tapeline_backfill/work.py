@@ -26,6 +26,7 @@ from tapeline_backfill.proving import prove, verify
 from tapeline_backfill.recompute import Recomputed
 from tapeline_backfill.requests import FILLED, GIVEN_UP, is_done, is_to_be_recomputed, is_waiting
 from tapeline_backfill.retries import next_attempt_ns
+from tapeline_backfill.rivals import rivals_before, shut_out, transactional_id
 from tapeline_backfill.settings import BackfillSettings
 from tapeline_backfill.tape import Tape
 from tapeline_backfill.yielding import LiveLag
@@ -46,8 +47,8 @@ class Work:
     """One turn of work on one request.
 
     `ways` gives the source's back ends and may raise Misconfigured; `budgets` are the month's and `spent_micro_usd`
-    gives what its other requests come to, `hold` is told what this one does; `known` is the last event that was heard
-    and `since` the offset of the next one.
+    gives what its other requests come to, `hold` is told what this one does; `known` is the last event that was heard,
+    `rivals` the last ones of other requests that bring the same, and `since` the offset of the next event.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Work:
         halt: Callable[[], Halt],
         *,
         known: BackfillEvent | None,
+        rivals: Sequence[BackfillEvent],
         since: int,
         budgets: Budgets,
         spent_micro_usd: Callable[[], int],
@@ -73,6 +75,7 @@ class Work:
         self._ways = ways
         self._halt = halt
         self._known = known
+        self._rivals = rivals
         self._since = since
         self._budgets = budgets
         self._spent_micro_usd = spent_micro_usd
@@ -88,7 +91,7 @@ class Work:
         # To open is to end what a dead worker began; only then is what it left to be seen.
         with closing(
             TransactionalPublisher(
-                self._bootstrap, f"backfill.{request.id}", timeout_s=self._settings.transaction_timeout_s
+                self._bootstrap, transactional_id(request.id), timeout_s=self._settings.transaction_timeout_s
             )
         ) as publisher:
             try:
@@ -166,9 +169,16 @@ class Work:
             def limits() -> list[Cap]:
                 return [*caps(request, settings, self._spent_micro_usd()), *bill]
 
-            await Filling(journal, ways, self._tape, lag, limits, self._hold, settings, self._now_ns).run()
+            filling = Filling(journal, ways, self._tape, lag, limits, self._hold, settings, self._now_ns)
+            await filling.run(lambda: journal.alive(asyncio.to_thread(self._shut_out, journal.event)))
         finally:
             await lag.close()
+
+    def _shut_out(self, started: BackfillEvent) -> None:
+        rivals = rivals_before(started, self._rivals, self._tape.events(self._since))
+        if rivals:
+            log.warning("others bring the same and are shut out", request=started.key, others=rivals)
+        shut_out(self._bootstrap, rivals, self._settings.transaction_timeout_s)
 
     async def _finish(self, journal: Journal, ways: Sequence[BackEnd]) -> Outcome:
         if journal.event.type not in FILLED:
