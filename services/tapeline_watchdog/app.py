@@ -70,7 +70,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
         "feeds": feed_pages.document,
         "lag": lag_pages.document,
         "gaps": gap_pages.document,
-        "incidents": incident_pages.document,
+        "incidents": incident_pages.page_document,
         "costs": costs.document,
     }
     page = Page(documents, settings, servers)

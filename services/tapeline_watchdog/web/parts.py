@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import orjson
 
 from tapeline_watchdog.web.hub import Hub
 
@@ -15,6 +18,8 @@ Parts = Mapping[str, Callable[[], Document | None]]
 AVAILABILITY: Final = "parts"
 """The type of event that says which parts of the page have something to show: part, available, reason, left_out."""
 NAMES: Final = ("feeds", "lag", "gaps", "incidents", "costs")
+_SAME_AGAIN_S: Final = 5.0
+"""After so long a document is sent again of which only the moment is another one; the page calls none old so soon."""
 _NOT_YET: Final = "nothing has been read yet"
 _NOT_HERE: Final = "this watchdog does not tell of it"
 
@@ -30,6 +35,7 @@ class PartDocuments:
         self._every_s = every_s
         self._clock = clock
         self._next_s = float("-inf")
+        self._said: dict[str, tuple[bytes, float]] = {}
 
     def refresh(self) -> None:
         """Bring the hub up to date, unless it was not long ago."""
@@ -41,8 +47,16 @@ class PartDocuments:
             part = self._parts.get(name)
             document = None if part is None else part()
             if document is not None:
-                self._hub.put(name, "", document)
+                self._put(name, document, now_s)
             tell(self._hub, name, None if document is not None else _NOT_HERE if part is None else _NOT_YET)
+
+    def _put(self, name: str, document: Document, now_s: float) -> None:
+        facts = orjson.dumps({key: value for key, value in document.items() if key != "at"})
+        said = hashlib.sha256(facts).digest()
+        before, put_s = self._said.get(name, (b"", 0.0))
+        if said != before or now_s - put_s >= _SAME_AGAIN_S:
+            self._said[name] = said, now_s
+            self._hub.put(name, "", document)
 
 
 def tell(hub: Hub, part: str, reason: str | None, *, left_out: int = 0) -> None:

@@ -181,6 +181,7 @@ def documents(at_ns: int) -> dict[str, dict[str, Any]]:
                 | {"evidence": ["p50 2.41 s, usually 0.92 s"]},
                 incident("b2", "feed_disconnected", "closed", "critical", at_ns - 6_200 * S, "databento", "line cut"),
             ],
+            "left_out": 0,
         },
         "costs": {
             "at": at,

@@ -327,6 +327,8 @@ async def test_that_there_is_nothing_is_said_too(browser: Browser) -> None:
         scripted.documents["gaps"] = documents(time.time_ns())["gaps"] | {"left_out": 1_200}
         await expect(page.locator("#gaps-table tbody tr")).to_have_count(3)
         assert await page.get_by_text("1,200 more").is_visible()
+        scripted.documents["incidents"] = documents(time.time_ns())["incidents"] | {"left_out": 2_300}
+        await expect(page.locator("#incidents-table tbody tr").last).to_have_text("2,300 more are over")
         assert not await page.get_by_text("No gap.").is_visible()
 
 

@@ -1,6 +1,6 @@
 // Incidents: those that are open first.
 
-import { duration, known, milliseconds, utcOf } from "./format.js";
+import { count, duration, known, milliseconds, utcOf } from "./format.js";
 import { fill, piece, state } from "./table.js";
 
 const SHOWN = 3;
@@ -25,7 +25,7 @@ export function showIncidents(document, table, nowMs) {
   const rank = (incident) => (incident.state === "open" ? 0 : 1);
   const moment = (incident) => BigInt(incident.opened_at);
   const ordered = [...document.incidents].sort((a, b) => rank(a) - rank(b) || (moment(a) < moment(b) ? 1 : -1));
-  fill(table, ordered.map((incident) => {
+  const lines = ordered.map((incident) => {
     const facts = [incident.subject];
     if (incident.flaps) facts.push(incident.flaps > 1 ? `came back ${incident.flaps} times` : "came back once");
     if (incident.request_ids.length) facts.push(backfills(incident.request_ids));
@@ -43,7 +43,9 @@ export function showIncidents(document, table, nowMs) {
         lasted(incident, nowMs),
       ],
     };
-  }));
+  });
+  if (document.left_out) lines.push({ key: "", cells: [`${count(document.left_out)} more are over`, ...Array(3).fill("")] });
+  fill(table, lines);
   return ordered;
 }
 
