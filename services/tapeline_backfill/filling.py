@@ -186,6 +186,7 @@ class Filling:
             [Outgoing(topic, request.stream, value) for value in values],
             # What brought something was no failure: whoever is interrupted often still gets on.
             attempt=1 if len(new) else event.attempt,
+            revised_rows=None if len(new) else event.revised_rows,
             back_end=way.name,
             read=event.read + len(chunk),
             published=event.published + len(new),

@@ -237,3 +237,21 @@ async def test_has_rows_computed_anew_after_completion(rig: Rig) -> None:
     async with rig.service(Script(ticks), recompute=recompute):
         recomputed = await rig.until(request, lambda event: event.type == "recomputed")
     assert (recomputed.revised_rows, recomputed.counted, on_tape) == (7, 300, [300])
+
+
+async def test_has_rows_computed_anew_with_what_came_only_when_all_was_read_again(rig: Rig) -> None:
+    ticks = market(300)
+    window = window_of(ticks)
+    on_tape: list[int] = []
+    vendor = Script(ticks.cut(0, 200), counts=lambda _: None)
+
+    async def recompute(_: BackfillRequest) -> Recomputed:
+        on_tape.append(sum(len(frame) for frame in rig.frames()))
+        # From now on the vendor has more, and counts it.
+        vendor.ticks, vendor.counts = ticks, lambda n: n
+        return Recomputed(7)
+
+    rig.ask(request := a_request(window))
+    async with rig.service(vendor, recompute=recompute):
+        await rig.until(request, lambda event: event.type == "recomputed" and event.counted == 300)
+    assert on_tape == [200, 300]
