@@ -30,6 +30,7 @@ class ScriptedPage:
 
     def __init__(self, documents: dict[str, dict[str, Any]]) -> None:
         self.documents = documents
+        self.most_clients = 4
         self.port = 0
         self._endpoint: HealthEndpoint | None = None
         self._new_page()
@@ -77,7 +78,7 @@ class ScriptedPage:
 
     def _new_page(self) -> None:
         parts = {name: lambda name=name: self.documents.get(name) for name in NAMES}
-        self.page = Page(parts, WatchdogSettings(page_clients=4), NOBODY)
+        self.page = Page(parts, WatchdogSettings(page_clients=self.most_clients), NOBODY)
 
     async def _answer(self, request: web.Request) -> web.Response:
         document = self.documents.get(request.path.rpartition("/")[2])

@@ -255,7 +255,6 @@ async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, s
         at_ns = time.time_ns()
         changed = documents(at_ns)
         changed["feeds"]["feeds"][0] |= {"state": "DISCONNECTED", "reason": HOSTILE}
-        changed["incidents"]["incidents"][0]["summary"] = "NQ is cut off"
         scripted.documents.update(changed)
         scripted.pressure(pressure_message("NQH7", at_ns, 25_241.0, windows=5))
         await expect(page.locator("#feeds-table tbody tr").first).to_contain_text("DISCONNECTED")
@@ -263,7 +262,6 @@ async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, s
         assert HOSTILE in await page.locator("#feeds-table tbody tr").first.inner_text()
         assert await page.locator("#feeds-table img").count() == 0
         assert await page.title() == "(1) Tapeline"
-        await expect(page.locator("#news")).to_have_text("Incidents: 1 open: NQ is cut off")
         await expect(page.locator("article[data-symbol=NQH7]")).to_be_visible()
         assert await page.evaluate("document.activeElement.id") == "chain-choice"
         revision = pressure_message("NQH7", at_ns, 25_241.0, windows=5)
@@ -276,6 +274,44 @@ async def test_changes_arrive_and_take_the_focus_from_nobody(browser: Browser, s
         scripted.pressure(pressure_message("YMZ6", at_ns, 47_100.0, windows=1))
         await expect(page.locator("article[data-symbol=YMZ6]")).to_be_visible()
         assert await page.locator("article[data-symbol=NQH7] dd").first.inner_text() == "25,300.50"
+
+
+async def test_of_incidents_is_said_what_opens_and_closes_and_no_figure(
+    browser: Browser, scripted: ScriptedPage
+) -> None:
+    said = scripted.documents["incidents"]["incidents"]
+    news = "window.heard = []; new MutationObserver(() => heard.push(document.getElementById('news').textContent))"
+    async with opened(browser, scripted.url) as page:
+        await expect(page.locator("#incidents-table")).to_contain_text("late quotes")
+        await page.evaluate(f"{news}.observe(document.getElementById('news'), {{ childList: true }})")
+        said[0] |= {"summary": "3.1 s late", "evidence": ["p50 3.14 s"], "changed_at": str(time.time_ns())}
+        await expect(page.locator("#incidents-table")).to_contain_text("3.1 s late")
+        said[0] |= {"severity": "critical", "summary": "4.1 s late"}
+        await expect(page.locator("#incidents-table")).to_contain_text("open, critical")
+        said[0] |= {"state": "closed", "closed_at": str(time.time_ns())}
+        said[1] |= {"state": "open", "closed_at": None}
+        await expect(page.locator("#incidents-table")).to_contain_text("line cut")
+        await expect(page.locator("#news")).to_contain_text("Incident closed")
+        assert await page.evaluate("heard") == [
+            "Incident is critical now: feed degraded, barchart/barchart/NQ/chain.",
+            "Critical incident opened: feed disconnected, databento."
+            " Incident closed: feed degraded, barchart/barchart/NQ/chain.",
+        ]
+
+
+async def test_one_too_many_is_told_so_and_let_in_when_another_has_gone(
+    browser: Browser, scripted: ScriptedPage
+) -> None:
+    async with aiohttp.ClientSession() as http:
+        others = [await http.get(f"{scripted.url}/v1/stream") for _ in range(scripted.most_clients)]
+        page = await browser.new_page()
+        await page.goto(scripted.url)
+        await expect(page.locator("body")).to_have_attribute("data-link", "lost")
+        assert await page.locator("#link-words").inner_text() == "not connected yet: still trying"
+        others.pop().close()
+        await expect(page.locator("body")).to_have_attribute("data-link", "live")
+        await expect(page.locator("#feeds-table tbody tr")).to_have_count(6)
+        await page.context.close()
 
 
 async def test_a_watchdog_that_stops_is_shown_and_that_it_is_back(browser: Browser, scripted: ScriptedPage) -> None:

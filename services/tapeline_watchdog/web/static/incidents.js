@@ -49,6 +49,33 @@ export function showIncidents(document, table, nowMs) {
   return ordered;
 }
 
+/** Name an incident without its figures, which change all the time. */
+function name(incident) {
+  return `${incident.type.replaceAll("_", " ")}, ${incident.subject}`;
+}
+
+function sentence(what, incidents) {
+  if (!incidents.length) return [];
+  const more = incidents.length > SHOWN ? `; and ${incidents.length - SHOWN} more` : "";
+  return [`${what}: ${incidents.slice(0, SHOWN).map(name).join("; ")}${more}.`];
+}
+
+/** Return in words which incidents opened, closed or changed their severity between two lists of open ones; "" if none. */
+export function changes(before, open) {
+  const had = new Map(before.map((incident) => [incident.id, incident.severity]));
+  const has = new Set(open.map((incident) => incident.id));
+  const [critical, warning] = ["critical", "warning"].map((severity) => open.filter((each) => each.severity === severity));
+  const isNew = (incident) => !had.has(incident.id);
+  const isOther = (incident) => had.has(incident.id) && had.get(incident.id) !== incident.severity;
+  return [
+    ...sentence("Critical incident opened", critical.filter(isNew)),
+    ...sentence("Incident opened", warning.filter(isNew)),
+    ...sentence("Incident is critical now", critical.filter(isOther)),
+    ...sentence("Incident is a warning now", warning.filter(isOther)),
+    ...sentence("Incident closed", before.filter((incident) => !has.has(incident.id))),
+  ].join(" ");
+}
+
 export function openOf(incidents) {
   return incidents.filter((incident) => incident.state === "open");
 }

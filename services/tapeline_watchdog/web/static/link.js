@@ -10,10 +10,10 @@ const AGAIN_MS = 2000;
 export function follow(path, types, onEvent, onState) {
   let source = null;
   let heardMs = 0;
-  let isLive = false;
+  let isLive = null; // until something is heard, or nothing
 
   function tell(live) {
-    if (live !== isLive || heardMs === 0) onState(live ? "live" : "lost");
+    if (live !== isLive) onState(live ? "live" : "lost");
     isLive = live;
   }
 

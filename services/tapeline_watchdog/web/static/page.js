@@ -26,7 +26,7 @@ const isStopped = new Set();
 let aheadMs = 0; // how far the watchdog's clock is ahead of ours
 let link = "connecting";
 let lostMs = 0;
-let told = "";
+let told = null;
 
 function at(id) {
   return document.getElementById(id);
@@ -86,11 +86,11 @@ const takes = {
   },
 };
 
-/** Tell those who cannot see of incidents: when another one opens or closes, and not of every figure. */
+/** Tell those who cannot see of incidents: when one opens, closes or becomes worse, and not of every figure. */
 function announce(open) {
-  const summary = open.length ? `${open.length} open: ${open.map((each) => each.summary).join("; ")}` : "no open incident";
-  if (told && told !== summary) at("news").textContent = `Incidents: ${summary}`;
-  told = summary;
+  const words = told === null ? "" : incidents.changes(told, open);
+  if (words) at("news").textContent = words;
+  told = open;
   document.title = open.length ? `(${open.length}) Tapeline` : "Tapeline";
 }
 
@@ -103,11 +103,11 @@ function take(type, document) {
 }
 
 function setLink(state) {
-  if (state === "lost" && link !== "lost") lostMs = nowMs();
+  if (state === "lost" && link === "live") lostMs = nowMs();
   link = state;
   document.body.dataset.link = state;
-  const words = state === "live" ? "live" : `not connected since ${utc(lostMs)} UTC: what is shown is of then`;
-  at("link-words").textContent = words;
+  const lost = lostMs ? `not connected since ${utc(lostMs)} UTC: what is shown is of then` : "not connected yet: still trying";
+  at("link-words").textContent = state === "live" ? "live" : lost;
   label();
 }
 
