@@ -11,7 +11,7 @@ from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.transactions import Outgoing, TransactionalPublisher
 from tapeline.model.backfill import EVENTS_TOPIC, BackfillEvent, EventType
 from tapeline.ops.logs import get_logger
-from tapeline_backfill.requests import FILLED
+from tapeline_backfill.requests import FILLED, told_at_ns
 
 log = get_logger("backfill")
 
@@ -68,7 +68,8 @@ class Journal:
         Raises Fenced and DeliveryFailed.
         """
         of_the_moment = {"reason": "", "failure": None, "next_attempt_at": None}
-        update = {"type": type_, "at": self._now_ns(), "worker": self._worker, **of_the_moment, **changes}
+        at_ns = told_at_ns(self._now_ns(), changes.get("request", self.event.request))
+        update = {"type": type_, "at": at_ns, "worker": self._worker, **of_the_moment, **changes}
         events = [self.event.model_copy(update=update)]
         if then is not None:
             events.append(events[0].model_copy(update={"type": then}))

@@ -133,6 +133,14 @@ def is_again(event: BackfillEvent, request: BackfillRequest) -> bool:
     return event.type in GIVEN_UP and request.requested_at > event.at
 
 
+def told_at_ns(now_ns: int, request: BackfillRequest) -> int:
+    """Return the time of an event that is told at `now_ns`: by whichever clock, it is not before its request was made.
+
+    What was made after an event is made again.
+    """
+    return max(now_ns, request.requested_at)
+
+
 def is_done(event: BackfillEvent, request: BackfillRequest, *, recomputes: bool) -> bool:
     """Return whether nothing is left to be done for a request, now or later."""
     if event.type in FILLED:

@@ -126,7 +126,7 @@ class Work:
             if is_new or journal.event.type in GIVEN_UP:
                 is_read = not is_new and not Cursor.of(journal.event).remaining(self._request.window)
                 changes = _anew(journal.event) if is_read else {}
-                unknown = {"counted": None, "revised_rows": None}
+                unknown: dict[str, Any] = {"counted": None, "revised_rows": None}
                 await journal.tell("requested", request=self._request, attempt=0, **unknown, **changes)
             ways = self._ways()
             if journal.event.type not in FILLED:

@@ -63,6 +63,7 @@ def request(
         known = log.found.get(asked.id)
     is_new = known is None or known.is_given_up
     if is_new:
+        asked = asked if known is None else known.again(asked)
         _publish(asked)
         known = Backfill(asked, None if known is None else known.event)
     _print(known or Backfill(asked), json=json)

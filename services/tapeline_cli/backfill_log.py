@@ -51,6 +51,12 @@ class Backfill:
         event = self.event
         return self.is_given_up or (event is not None and event.type in _FILLED and event.next_attempt_at is None)
 
+    def again(self, request: BackfillRequest) -> BackfillRequest:
+        """Return a request for the same as one that is made after what was heard of this, by whichever clock."""
+        if self.event is None:
+            return request
+        return request.model_copy(update={"requested_at": max(request.requested_at, self.event.at + 1)})
+
     def document(self) -> dict[str, Any]:
         """Return the state, the request, and its last event with all that is known, or null."""
         found: dict[str, Any] = {"id": self.request.id, "state": self.state}

@@ -72,13 +72,15 @@ async def test_does_equal_requests_once_and_later_ones_not_at_all(rig: Rig) -> N
 async def test_refuses_what_would_cost_too_much_and_says_by_how_much(rig: Rig) -> None:
     ticks = market(500)
     vendor = Script(ticks, micro_usd_per_record=4_000)
-    rig.ask(request := a_request(window_of(ticks), cost_cap_micro_usd=1_500_000))
+    ahead_ns = time.time_ns() + 300_000 * MS
+    rig.ask(request := a_request(window_of(ticks), cost_cap_micro_usd=1_500_000, requested_at=ahead_ns))
     async with rig.service(vendor, cost_cap_usd=9.0, month_cap_usd=3.0):
         rejected = await rig.until(request, lambda event: event.type == "rejected")
         assert "the estimate is $2.00 for 500 records" in rejected.reason
         assert "request's cost cap is $1.50" in rejected.reason
+        assert rejected.at == ahead_ns
         # Asked again with more: what was rejected may be asked for again.
-        rig.ask(a_request(window_of(ticks), cost_cap_micro_usd=2_500_000))
+        rig.ask(a_request(window_of(ticks), cost_cap_micro_usd=2_500_000, requested_at=rejected.at + 1))
         await rig.until(request, lambda event: event.type == "proven")
         half = between(window_of(ticks).ts_event_from, window_of(ticks).ts_event_until + MS)
         rig.ask(more := a_request(half))

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.backfill.scenes import a_request, an_event, of
 
 from tapeline.model.backfill import BackfillRequest, EventType
-from tapeline_backfill.requests import Requests, is_done, is_waiting
+from tapeline_backfill.requests import Requests, is_again, is_done, is_waiting, told_at_ns
 
 TAKEOVER_S = 60.0
 DAY_NS = 86_400_000_000_000
@@ -78,6 +78,13 @@ def test_what_was_given_up_is_done_again_only_if_it_is_asked_for_again_later(typ
     assert due(found, DAY_NS)
     found.take_command(a_request(at=12, command="cancel"))
     assert not due(found, DAY_NS)
+
+
+def test_is_not_asked_again_by_a_clock_that_is_ahead() -> None:
+    ahead = a_request(at=500)
+    event = an_event("rejected", ahead, at=told_at_ns(10, ahead))
+    assert not is_again(event, ahead)
+    assert told_at_ns(900, ahead) == 900
 
 
 def test_what_is_filled_is_due_until_it_is_counted() -> None:

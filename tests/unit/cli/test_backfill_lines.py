@@ -160,3 +160,13 @@ def test_a_gap_that_is_given_up_says_why() -> None:
         "?  – 2026-11-24 12:00:00Z  reset by peer; rejected: above the cap".replace("?  ", "? ")
     )
     assert not gap.is_awaited
+
+
+def test_what_was_given_up_is_asked_for_again_though_the_service_s_clock_is_ahead() -> None:
+    given_up = Backfill(request(), event("rejected", request()))
+    again = given_up.again(request())
+    assert again.requested_at == NOON + 5 * S + 1
+    assert Backfill(again, given_up.event).is_asked_again
+    later = request().model_copy(update={"requested_at": NOON + 6 * S})
+    assert given_up.again(later) == later
+    assert Backfill(request()).again(later) == later
