@@ -54,7 +54,7 @@ def topics_of(report: LagReport) -> list[str]:
 
 
 def groups_of_topic(report: LagReport, topic: str) -> list[str]:
-    """Return the names of the groups that have committed offsets of a topic."""
+    """Return the names of the groups that have committed offsets of a topic, or hold partitions of it."""
     return [name for name, group in report.groups.items() if topic in group.topics]
 
 

@@ -29,7 +29,11 @@ _SAMPLED = [value for value in vars(metrics).values() if isinstance(value, Sampl
 
 
 def rows(report: LagReport, stuck: Collection[StuckWorker], cluster_name: str) -> Iterator[Row]:
-    """Yield every gauge's values. Partitions that a group has never committed have no lag, not that of the topic."""
+    """Yield every gauge's values.
+
+    Partitions that a group has never committed have no offsets and no lag in messages, as dashboards expect it; how
+    those fare that it holds is told all the same.
+    """
     yield from _cluster_rows(report.cluster)
     held = dict.fromkeys(report.groups, 0)
     for worker in stuck:
@@ -149,12 +153,14 @@ def _cluster_rows(cluster: ClusterState) -> Iterator[Row]:
 def _group_rows(group: GroupLag) -> Iterator[Row]:
     yield metrics.KAFKA_GROUP_MEMBERS, (group.group,), len(group.members)
     for topic, partitions in group.topics.items():
-        committed = sum(partition.committed for partition in partitions)
-        yield metrics.KAFKA_GROUP_CURRENT_OFFSET_SUM, (group.group, topic), committed
-        yield metrics.KAFKA_GROUP_LAG_SUM, (group.group, topic), messages_of(partitions)
-        for partition in partitions:
+        committed = {each: each.committed for each in partitions if each.committed is not None}
+        if not committed:
+            continue
+        yield metrics.KAFKA_GROUP_CURRENT_OFFSET_SUM, (group.group, topic), sum(committed.values())
+        yield metrics.KAFKA_GROUP_LAG_SUM, (group.group, topic), messages_of(tuple(committed))
+        for partition, offset in committed.items():
             labels = (group.group, topic, partition.partition)
-            yield metrics.KAFKA_GROUP_CURRENT_OFFSET, labels, partition.committed
+            yield metrics.KAFKA_GROUP_CURRENT_OFFSET, labels, offset
             yield metrics.KAFKA_GROUP_LAG, labels, partition.messages
 
 

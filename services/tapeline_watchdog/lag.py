@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from tapeline.bus.groups import ClusterState, GroupState, Member, PartitionState
 from tapeline.bus.log import Place
 from tapeline.bus.record_times import Stretch, StretchTimes
 from tapeline_watchdog.burrow import Commit, Status, group_status, partition_status
 from tapeline_watchdog.windows import Window
+
+_SETTLED: Final = "stable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class LagRules:
 class PartitionLag:
     """How far a group is behind on one partition.
 
+    `committed` is None where it holds the partition and has never committed it. It is then behind by what came since it
+    was first seen to hold it, which it must read wherever it begins; never by the whole topic.
+
     `messages` counts offsets and `seconds` is how much later the last of the unread records is than the first; it is
     None where they could not be read in time. Both are 0 where nothing is left to be read. `expired` is the number of
     offsets that were deleted before the group had read them. `owner` is the member that holds the partition, `commits`
@@ -34,7 +40,7 @@ class PartitionLag:
 
     topic: str
     partition: int
-    committed: int
+    committed: int | None
     messages: int
     seconds: float | None
     expired: int
@@ -46,7 +52,7 @@ class PartitionLag:
 
 @dataclass(frozen=True)
 class GroupLag:
-    """How far a group is behind on the partitions that it has committed, which are sorted by topic and number."""
+    """How far a group is behind on the partitions that it has committed or holds, sorted by topic and number."""
 
     group: str
     state: str
@@ -96,58 +102,81 @@ def least_seconds_of(partitions: tuple[PartitionLag, ...]) -> float:
     return max((partition.seconds for partition in partitions if partition.seconds is not None), default=0.0)
 
 
-def unread(cluster: ClusterState) -> set[Stretch]:
-    """Return what groups have not read yet, and whose times are therefore of interest."""
-    return {
-        stretch
-        for group in cluster.groups.values()
-        for place, committed in group.committed.items()
-        if (stretch := _unread(place, committed, cluster.partitions.get(place))) is not None
-    }
-
-
 class LagTracker:
     """Remembers what groups have done, and judges them by it at every sample."""
 
     def __init__(self, rules: LagRules) -> None:
         self._rules = rules
         self._windows: dict[tuple[str, Place], Window] = {}
+        self._first_ends: dict[tuple[str, Place], int] = {}
+        """The first ends that were seen of partitions that groups hold and have never committed."""
+
+    def unread(self, cluster: ClusterState) -> set[Stretch]:
+        """Return what groups have not read yet, and whose times are therefore of interest."""
+        return {
+            stretch
+            for group in cluster.groups.values()
+            for place, begin in self._positions(group).items()
+            if (stretch := _unread(place, begin, cluster.partitions.get(place))) is not None
+        }
 
     def observe(self, cluster: ClusterState, times: Mapping[Stretch, StretchTimes | None], *, at_ms: int) -> LagReport:
         """Take in a sample of the cluster with the times of what is `unread`; return how everybody stands.
 
         What has gone from the cluster is forgotten.
         """
-        places = {(name, place) for name, group in cluster.groups.items() for place in group.committed}
-        self._windows = {at: window for at, window in self._windows.items() if at in places}
+        before, self._first_ends = self._first_ends, self._ends_when_held(cluster)
+        places = {(name, place) for name, group in cluster.groups.items() for place in self._positions(group)}
+        # The first commit may be of any offset: what was seen before it is no movement.
+        first = before.keys() - self._first_ends.keys()
+        self._windows = {at: window for at, window in self._windows.items() if at in places - first}
         groups = {
             name: GroupLag(name, group.state, group.members, tuple(self._partitions(cluster, group, times, at_ms)))
             for name, group in sorted(cluster.groups.items())
         }
         return LagReport(at_ms, cluster, groups)
 
+    def _ends_when_held(self, cluster: ClusterState) -> dict[tuple[str, Place], int]:
+        ends: dict[tuple[str, Place], int] = {}
+        for name, group in cluster.groups.items():
+            places = {place for member in group.members for place in member.partitions}
+            if group.members and group.state != _SETTLED:
+                # While it shares out its partitions nobody holds any.
+                places |= {place for known, place in self._first_ends if known == name}
+            for place in places - group.committed.keys():
+                state = cluster.partitions.get(place)
+                end = self._first_ends.get((name, place), None if state is None else state.end)
+                if state is not None and end is not None and not _is_own(place[0], name):
+                    ends[name, place] = end
+        return ends
+
+    def _positions(self, group: GroupState) -> dict[Place, int]:
+        """Return the first offsets that a group has not read yet."""
+        held = {place: end for (name, place), end in self._first_ends.items() if name == group.group}
+        return {**held, **group.committed}
+
     def _partitions(
         self, cluster: ClusterState, group: GroupState, times: Mapping[Stretch, StretchTimes | None], at_ms: int
     ) -> Iterator[PartitionLag]:
         owners = {place: member for member in group.members for place in member.partitions}
-        for place, committed in sorted(group.committed.items()):
+        for place, begin in sorted(self._positions(group).items()):
             window = self._windows.setdefault((group.group, place), Window(self._rules.window, at_ms))
             state = cluster.partitions.get(place)
             owner = owners.get(place)
             if state is None or state.end is None:
                 # Nobody leads the partition at the moment: what was known of it still holds.
-                stretch, messages, seconds = None, window.lag_of(committed), None
+                stretch, messages, seconds = None, window.lag_of(begin), None
             else:
-                stretch = _unread(place, committed, state)
+                stretch = _unread(place, begin, state)
                 messages, seconds = _lag(stretch, times)
-                window.observe(committed, state.end, messages, is_held=owner is not None, at_ms=at_ms)
+                window.observe(begin, state.end, messages, is_held=owner is not None, at_ms=at_ms)
             yield PartitionLag(
                 topic=place[0],
                 partition=place[1],
-                committed=committed,
+                committed=group.committed.get(place),
                 messages=messages,
                 seconds=seconds,
-                expired=0 if stretch is None else stretch.begin - committed,
+                expired=0 if stretch is None else stretch.begin - begin,
                 owner=owner,
                 status=self._status(window, messages, at_ms),
                 complete=window.complete,
@@ -162,10 +191,15 @@ class LagTracker:
         )
 
 
-def _unread(place: Place, committed: int, state: PartitionState | None) -> Stretch | None:
+def _is_own(topic: str, group: str) -> bool:
+    """Return whether a group writes a topic itself to restore from it: Faust holds those, and never commits them."""
+    return topic.startswith(f"{group}-") and topic.endswith("-changelog")
+
+
+def _unread(place: Place, first: int, state: PartitionState | None) -> Stretch | None:
     if state is None or state.end is None:
         return None
-    begin = max(committed, state.oldest or 0)
+    begin = max(first, state.oldest or 0)
     return Stretch(*place, begin, state.end) if begin < state.end else None
 
 

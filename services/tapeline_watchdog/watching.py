@@ -19,7 +19,7 @@ from tapeline.ops.metrics import FAILED_SAMPLES, SAMPLE_SECONDS
 from tapeline.ops.stopping import wait_unless
 from tapeline_watchdog.burrow import Status
 from tapeline_watchdog.documents import stuck_document
-from tapeline_watchdog.lag import LagReport, LagRules, LagTracker, unread
+from tapeline_watchdog.lag import LagReport, LagRules, LagTracker
 from tapeline_watchdog.presence import Presence
 from tapeline_watchdog.settings import WatchdogSettings
 from tapeline_watchdog.workers import StuckWorker, WorkerHealth, read_health, stuck_workers
@@ -106,7 +106,7 @@ class LagWatch:
     def _read(self) -> Sample:
         cluster = self._groups.read(self._settings.timeout_s)
         try:
-            return cluster, self._times.read(unread(cluster), self._settings.timeout_s)
+            return cluster, self._times.read(self._tracker.unread(cluster), self._settings.timeout_s)
         except Retryable as error:
             log.warning("times_unknown", reason=str(error))
             return cluster, {}

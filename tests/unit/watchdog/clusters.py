@@ -8,7 +8,7 @@ from typing import Final
 from tapeline.bus.groups import ClusterState, GroupState, Member, PartitionState
 from tapeline.bus.log import Place
 from tapeline.bus.record_times import RecordTime, Stretch, StretchTimes
-from tapeline_watchdog.lag import LagReport, LagRules, LagTracker, unread
+from tapeline_watchdog.lag import LagReport, LagRules, LagTracker
 
 TICKS: Final = "md.ticks.saved.v1"
 INTERVAL_MS: Final = 10_000
@@ -44,7 +44,7 @@ class Watched:
 
     def __init__(self, rules: LagRules = RULES) -> None:
         self.at_ms = 0
-        self._tracker = LagTracker(rules)
+        self.tracker = LagTracker(rules)
 
     def sample(
         self,
@@ -56,10 +56,10 @@ class Watched:
         self.at_ms += INTERVAL_MS
         times = {
             stretch: None if stretch in only_marks else seconds_apart(stretch.end - stretch.begin - 1)
-            for stretch in unread(state) - not_in_time
+            for stretch in self.tracker.unread(state) - not_in_time
         }
-        return self._tracker.observe(state, times, at_ms=self.at_ms)
+        return self.tracker.observe(state, times, at_ms=self.at_ms)
 
     def unanswered(self, state: ClusterState) -> LagReport:
         self.at_ms += INTERVAL_MS
-        return self._tracker.observe(state, {}, at_ms=self.at_ms)
+        return self.tracker.observe(state, {}, at_ms=self.at_ms)

@@ -25,7 +25,7 @@ STUCK: Final = StuckWorker("g", "worker@127.0.0.1", Status.STALL, (ZERO, ONE), 7
 def report() -> LagReport:
     state = cluster(
         {ZERO: 100, ONE: 50, NEVER: 9},
-        group("g", {ZERO: 40, ONE: 48}, member("worker", ZERO)),
+        group("g", {ZERO: 40, ONE: 48}, member("worker", ZERO, NEVER)),
         group("silent", {}),
     )
     no_leader = PartitionState(None, None, -1, (1, 2), ())
@@ -82,16 +82,25 @@ def test_what_is_not_known_is_not_there() -> None:
     assert not [labels for name, labels in named if name == "kafka_consumergroup_lag" and 2 in labels]
     assert ("kafka_consumergroup_group_max_lag_seconds", ("local", "silent")) not in named
     unread = Watched().unanswered(report().cluster)
-    assert "kafka_consumergroup_group_lag_seconds" not in [gauge.name for gauge, _, _ in rows(unread, [], "local")]
+    told = [labels[3] for gauge, labels, _ in rows(unread, [], "local") if gauge is metrics.KAFKA_GROUP_LAG_SECONDS]
+    assert told == [2]
 
 
 def test_the_largest_lag_is_not_that_of_the_partitions_whose_times_could_be_read() -> None:
     late = frozenset({Stretch(*ZERO, 40, 100)})
-    found = {
-        gauge.name: value for gauge, _, value in rows(Watched().sample(report().cluster, not_in_time=late), [], "")
-    }
-    assert found["kafka_consumergroup_group_lag_seconds"] == 1.0
-    assert "kafka_consumergroup_group_max_lag_seconds" not in found
+    seen = list(rows(Watched().sample(report().cluster, not_in_time=late), [], ""))
+    by_partition = [(labels[3], value) for gauge, labels, value in seen if gauge is metrics.KAFKA_GROUP_LAG_SECONDS]
+    assert by_partition == [(1, 1.0), (2, 0.0)]
+    assert metrics.KAFKA_GROUP_MAX_LAG_SECONDS not in [gauge for gauge, _, _ in seen]
+
+
+def test_a_partition_that_is_held_and_was_never_committed_has_no_lag_of_messages_and_a_status() -> None:
+    found = [
+        (gauge, labels[-2:], value) for gauge, labels, value in rows(report(), [], "local") if labels[-2:] == NEVER
+    ]
+    of_group = [each for each in found if each[0] is not metrics.KAFKA_PARTITION_CURRENT_OFFSET]
+    assert (metrics.BURROW_PARTITION_STATUS, NEVER, Status.OK) in of_group
+    assert not {gauge for gauge, _, _ in of_group} & {metrics.KAFKA_GROUP_LAG, metrics.KAFKA_GROUP_CURRENT_OFFSET}
 
 
 def test_a_name_is_taken_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -10,7 +11,15 @@ from tests.unit.watchdog.clusters import RULES, TICKS, Watched, cluster, group, 
 from tapeline.bus.groups import ClusterState
 from tapeline.bus.record_times import Stretch
 from tapeline_watchdog.burrow import Status
-from tapeline_watchdog.lag import LagReport, LagRules, PartitionLag, least_seconds_of, messages_of, seconds_of, unread
+from tapeline_watchdog.lag import (
+    LagReport,
+    LagRules,
+    LagTracker,
+    PartitionLag,
+    least_seconds_of,
+    messages_of,
+    seconds_of,
+)
 
 ZERO, ONE, OTHER = (TICKS, 0), (TICKS, 1), ("other", 0)
 HELD: Final = member("worker", ZERO)
@@ -42,8 +51,8 @@ def test_groups_without_members_or_commits_are_there() -> None:
     report = Watched().sample(cluster({ZERO: 10}, group("empty", {ZERO: 4}), group("silent", {}, HELD)))
     empty, silent = report.groups["empty"], report.groups["silent"]
     assert (messages_of(empty.partitions), empty.members, empty.state) == (6, (), "empty")
-    assert (silent.partitions, len(silent.members), silent.status) == ((), 1, Status.OK)
-    assert seconds_of(silent.partitions) is None
+    assert (messages_of(silent.partitions), len(silent.members), silent.status) == (0, 1, Status.OK)
+    assert seconds_of(()) is None
 
 
 def test_whoever_is_ahead_of_the_end_is_not_behind() -> None:
@@ -61,7 +70,7 @@ def test_control_records_alone_are_no_lag() -> None:
 
 def test_what_retention_has_deleted_cannot_be_read_any_more() -> None:
     state = ClusterState(1, {ZERO: partition(100, oldest=30)}, {"g": group("g", {ZERO: 10})})
-    assert unread(state) == {Stretch(*ZERO, 30, 100)}
+    assert LagTracker(RULES).unread(state) == {Stretch(*ZERO, 30, 100)}
     found = one(Watched().sample(state))
     assert (found.messages, found.seconds, found.expired) == (70, 69.0, 20)
     nothing_left = ClusterState(1, {ZERO: partition(100, oldest=100)}, {"g": group("g", {ZERO: 10})})
@@ -160,3 +169,44 @@ def test_allowed_lag_is_the_rules() -> None:
     watched = Watched(LagRules(RULES.window, RULES.minimum_window_s, allowed_lag=60))
     for _ in range(20):
         assert one(watched.sample(cluster({ZERO: 100}, group("g", {ZERO: 40}, HELD)))).status is Status.OK
+
+
+def test_one_that_holds_its_partition_and_never_commits_it_has_stalled_behind_what_came_meanwhile() -> None:
+    watched = Watched()
+    seen = [one(watched.sample(cluster({ZERO: 10_000 + 10 * late}, group("g", {}, HELD)))) for late in range(12)]
+    assert [each.status for each in seen] == [Status.OK] * 10 + [Status.STALL] * 2
+    assert [(each.committed, each.messages, each.seconds) for each in seen[:2]] == [(None, 0, 0.0), (None, 10, 9.0)]
+    # Wherever its first commit is, it has moved and has not been rewound.
+    first = one(watched.sample(cluster({ZERO: 10_120}, group("g", {ZERO: 500}, HELD))))
+    assert (first.status, first.committed, first.messages, first.complete) == (Status.OK, 500, 9_620, 0.1)
+
+
+def test_one_that_holds_a_partition_on_which_nothing_comes_is_well_uncommitted() -> None:
+    watched = Watched()
+    for _ in range(30):
+        found = one(watched.sample(cluster({ZERO: 10_000}, group("g", {}, HELD))))
+        assert (found.status, found.messages) == (Status.OK, 0)
+    # It has a whole window to commit the first record that comes.
+    for _ in range(9):
+        assert one(watched.sample(cluster({ZERO: 10_001}, group("g", {}, HELD)))).status is Status.OK
+    marks = frozenset({Stretch(*ZERO, 10_000, 10_001)})
+    assert one(watched.sample(cluster({ZERO: 10_001}, group("g", {}, HELD)), only_marks=marks)).status is Status.OK
+
+
+def test_one_that_never_commits_does_not_begin_anew_while_partitions_are_shared_out() -> None:
+    watched = Watched()
+    watched.sample(cluster({ZERO: 100}, group("g", {}, HELD)))
+    sharing = replace(group("g", {}, member("worker")), state="preparing_rebalancing")
+    assert one(watched.sample(cluster({ZERO: 200}, sharing))).messages == 100
+    assert one(watched.sample(cluster({ZERO: 200}, group("g", {}, HELD)))).messages == 100
+    # What it gave up it is not behind on.
+    assert watched.sample(cluster({ZERO: 200}, group("g", {}, member("worker")))).groups["g"].partitions == ()
+    assert one(watched.sample(cluster({ZERO: 200}, group("g", {}, HELD)))).messages == 0
+
+
+def test_what_a_group_writes_to_restore_from_it_is_not_for_it_to_commit() -> None:
+    own = ("g-state-changelog", 0)
+    watched = Watched()
+    watched.sample(cluster({own: 100}, group("g", {}, member("worker", own))))
+    report = watched.sample(cluster({own: 200}, group("g", {}, member("worker", own))))
+    assert report.groups["g"].partitions == ()

@@ -78,3 +78,11 @@ def test_whoever_moves_is_not_stuck() -> None:
 @pytest.mark.parametrize("facts", [{}, {"assigned": None}, {"assigned": ["", "ticks", "ticks[x]", 7]}])
 def test_facts_that_are_none(facts: dict[str, Any]) -> None:
     assert read_health(GROUP, URL, facts) == WorkerHealth(GROUP, URL, "not ready")
+
+
+def test_one_that_never_committed_is_found_too() -> None:
+    watched = Watched()
+    for end in range(100, 300, 10):
+        report = watched.sample(cluster({ZERO: end, ONE: end}, group(GROUP, {}, A)))
+    [stuck] = stuck_workers(report, [])
+    assert (stuck.partitions, stuck.messages) == ((ZERO, ONE), 2 * 190)
