@@ -19,14 +19,14 @@ def test_one_that_went_quiet_gives_way() -> None:
     room = Room(2, 120 * S)
     assert room.admits("NQ", 1_000 * S)
     assert room.admits("ES", 1_000 * S)
-    assert room.admits("ES", 1_120 * S)
-    assert not room.admits("NQH7", 1_120 * S)
+    assert room.admits("NQ", 1_120 * S)
+    assert not room.admits("ESH7", 1_120 * S)
     assert room.left_out() == 1
-    assert room.admits("ES", 1_121 * S)
-    assert room.admits("NQH7", 1_121 * S)
+    # Of the two ES came later, and is the one of which nothing came since.
+    assert room.admits("NQ", 1_121 * S)
+    assert room.admits("ESH7", 1_121 * S)
     assert room.left_out() == 0
-    # It is old now, and ES is not.
-    assert not room.admits("NQ", 1_122 * S)
+    assert not room.admits("ES", 1_122 * S)
 
 
 def test_those_left_out_are_not_counted_once_they_are_quiet() -> None:
