@@ -27,7 +27,16 @@ from tapeline_backfill.errors import NeverThere, NotYet, Unequal
 from tapeline_backfill.journal import Journal
 from tapeline_backfill.settings import BackfillSettings
 from tapeline_backfill.tape import Tape
-from tapeline_backfill.windows import Part, out_of_reach, parts, span_ns, told
+from tapeline_backfill.windows import (
+    Part,
+    out_of_reach,
+    parts,
+    span_ns,
+    told,
+    without,
+    worth_fetching,
+    worth_waiting_until,
+)
 from tapeline_backfill.yielding import LiveLag
 
 _UNFENCED_EPOCH: Final = 0
@@ -65,6 +74,7 @@ class Filling:
         """Per back end what it was last said to come to, and for how much venue time (ns)."""
         self._left_ns: dict[str, int] = {}
         """How much of that is not brought yet."""
+        self._slice_ns = round(settings.slice_s * 1e9)
         self._ready_s = 0.0
         self._framer = Framer(
             SessionIdentity(request.source, request.id, _UNFENCED_EPOCH, "backfill"),
@@ -82,8 +92,8 @@ class Filling:
         await self._estimate()
         await self._journal.tell("started", attempt=self._journal.event.attempt + 1, counted=None)
         await shut_out()
-        while part := next(iter(self._plan()), None):
-            cursor = self._cursor.begin(part, round(self._settings.slice_s * 1e9), self._journal.event)
+        while part := next(iter(self._worth_fetching()), None):
+            cursor = self._cursor.begin(part, self._slice_ns, self._journal.event)
             interval = cursor.in_hand.interval
             if self._left_ns.get(part.way.name, 0) < span_ns([interval]):
                 # What the one before forgot meanwhile falls to this one, and that may cost more.
@@ -92,31 +102,36 @@ class Filling:
             await self._fill(part.way, interval)
         self._raise_not_yet()
 
-    def _plan(self) -> list[Part]:
-        remaining = self._cursor.remaining(self._request.window)
-        return parts(self._request, remaining, self._ways, self._now_ns())
+    @property
+    def _remaining(self) -> list[Interval]:
+        return self._cursor.remaining(self._request.window)
+
+    def _worth_fetching(self) -> list[Part]:
+        return worth_fetching(self._request, self._remaining, self._ways, self._now_ns(), self._slice_ns)
 
     def _raise_not_yet(self) -> None:
-        remaining = self._cursor.remaining(self._request.window)
-        never, at_ns = out_of_reach(self._request, remaining, self._ways, self._now_ns())
+        remaining, now_ns = self._remaining, self._now_ns()
+        never = out_of_reach(self._request, remaining, self._ways, now_ns)
         if never:
             names = ", ".join(way.name for way in self._ways) or "none"
             raise NeverThere(
                 f"no back end of {self._request.source} ({names}) has {told(never)}, nor will any: ask for another"
                 " window"
             )
-        if remaining and at_ns is not None:
-            raise NotYet(f"no back end has {told(remaining)} yet", at_ns)
+        if remaining:
+            there = [part.interval for part in parts(self._request, remaining, self._ways, now_ns)]
+            at_ns = worth_waiting_until(self._request, remaining, self._ways, now_ns, self._slice_ns)
+            raise NotYet(f"no back end has {told(without(remaining, there) or remaining)} yet", at_ns)
 
     async def _estimate(self) -> None:
         """Ask what the rest comes to and hold it to the caps. Raises OverCap, NeverThere, NotYet."""
-        plan = self._plan()
-        event = self._journal.event
-        never, _ = out_of_reach(self._request, self._cursor.remaining(self._request.window), self._ways, self._now_ns())
-        if never or not plan:
+        event, now_ns = self._journal.event, self._now_ns()
+        if out_of_reach(self._request, self._remaining, self._ways, now_ns) or not self._worth_fetching():
             self._raise_not_yet()
+        # Also what is to be fetched later counts, as soon as it can be asked for.
+        plan = parts(self._request, self._remaining, self._ways, now_ns)
         found: dict[str, tuple[Estimate, int]] = {}
-        for way, interval in plan:
+        for way, interval, _ in plan:
             estimate, length_ns = found.get(way.name, (Estimate(), 0))
             more = await self._journal.alive(way.estimate(self._request, interval))
             found[way.name] = (estimate + more, length_ns + span_ns([interval]))

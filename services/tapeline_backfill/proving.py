@@ -75,7 +75,7 @@ async def count(journal: Journal, request: BackfillRequest, ways: Sequence[BackE
     if len(plan) < 2 or span_ns(part.interval for part in plan) < span_ns([window]):
         return None
     total = 0
-    for way, interval in plan:
+    for way, interval, _ in plan:
         counted = await journal.alive(way.count(request, interval))
         if counted is None:
             return None

@@ -11,15 +11,16 @@ from tapeline.model.backfill import BackfillRequest
 from tapeline.model.control import Interval
 
 _MINUTE_NS: Final = 60_000_000_000
-_PROBES_MINUTES: Final = (1, 5, 15, 30, *range(60, 4 * 24 * 60, 60))
+_PROBES_MINUTES: Final = (0, 1, 5, 15, 30, *range(60, 4 * 24 * 60, 60))
 """How far ahead back ends are asked what they will have: after a weekend even the slowest history has it."""
 
 
 class Part(NamedTuple):
-    """What one back end fetches."""
+    """What one back end fetches. `is_last`: it reaches to the end of what is wanted there."""
 
     way: BackEnd
     interval: Interval
+    is_last: bool = True
 
 
 def without(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[Interval]:
@@ -54,28 +55,48 @@ def parts(request: BackfillRequest, wanted: Sequence[Interval], ways: Iterable[B
         reach = way.reach(request, now_ns)
         if reach is None:
             continue
-        found += [Part(way, common) for each in left if (common := _common(each, reach)) is not None]
+        found += [
+            Part(way, common, is_last=common.ts_event_until == each.ts_event_until)
+            for each in left
+            if (common := _common(each, reach)) is not None
+        ]
         left = without(left, [reach])
     return found
 
 
+def worth_fetching(
+    request: BackfillRequest, wanted: Sequence[Interval], ways: Iterable[BackEnd], now_ns: int, least_ns: int
+) -> list[Part]:
+    """Return the parts that are to be fetched now: what ends short of what is wanted only if it is `least_ns` long.
+
+    Each fetch is paid for with what is around it. To run after the end of a history that moves on would be to fetch
+    seconds at a time.
+    """
+    found = parts(request, wanted, ways, now_ns)
+    return [part for part in found if part.is_last or span_ns([part.interval]) >= least_ns]
+
+
 def out_of_reach(
     request: BackfillRequest, wanted: Sequence[Interval], ways: Sequence[BackEnd], now_ns: int
-) -> tuple[list[Interval], int | None]:
-    """Return what of `wanted` no back end will ever have, and when (ns) one will have more of the rest than now.
-
-    The time is None where nothing is missing now that will be there later.
-    """
-    now_left = left = without(wanted, _reaches(request, ways, now_ns))
-    first_ns: int | None = None
+) -> list[Interval]:
+    """Return what of `wanted` no back end has at `now_ns` or will ever have."""
+    left = list(wanted)
     for minutes in _PROBES_MINUTES:
         if not left:
             break
-        at_ns = now_ns + minutes * _MINUTE_NS
-        left = without(left, _reaches(request, ways, at_ns))
-        if first_ns is None and left != now_left:
-            first_ns = at_ns
-    return left, first_ns
+        left = without(left, _reaches(request, ways, now_ns + minutes * _MINUTE_NS))
+    return left
+
+
+def worth_waiting_until(
+    request: BackfillRequest, wanted: Sequence[Interval], ways: Sequence[BackEnd], now_ns: int, least_ns: int
+) -> int:
+    """Return when (ns since the epoch) some of `wanted` will be worth fetching, if not sooner.
+
+    That is `now_ns` where some is, or where it cannot be told.
+    """
+    times = (now_ns + minutes * _MINUTE_NS for minutes in _PROBES_MINUTES)
+    return next((at_ns for at_ns in times if worth_fetching(request, wanted, ways, at_ns, least_ns)), now_ns)
 
 
 def span_ns(intervals: Iterable[Interval]) -> int:

@@ -164,13 +164,16 @@ async def test_waits_for_what_history_will_have(rig: Rig) -> None:
     limit, ready_ns = window_of(ticks).ts_event_from + 1_200 * MS, time.time_ns() + 600_000 * MS
     history = Script(ticks, has=lambda now_ns: between(0, limit if now_ns < ready_ns else 2**62))
     rig.ask(request := a_request(window_of(ticks)))
-    async with rig.service(history):
+    async with rig.service(history, slice_s=1.0):
         waiting = await rig.until(request, lambda event: event.type == "failed")
     assert waiting.failure == "transient"
     assert waiting.next_attempt_at is not None
     assert waiting.next_attempt_at >= ready_ns
     assert waiting.reason == "no back end has 2023-12-25T23:00:01.200Z to 2023-12-25T23:00:01.999Z yet"
-    assert waiting.read == len(history.within(between(0, limit))) > 0
+    # Fetched is what is as long as a slice; what is left of its part would be fetched with an end that moves.
+    begin = request.window.ts_event_from
+    assert history.fetched == [between(begin, begin + 1_000 * MS)]
+    assert waiting.read == len(history.within(history.fetched[0])) > 0
 
 
 async def test_proves_by_the_vendor_s_count_when_it_comes(rig: Rig) -> None:

@@ -8,7 +8,7 @@ from tests.unit.databento.backfill.test_asking import request
 
 from tapeline.model.backfill import BackfillRequest, request_id
 from tapeline.model.control import Interval
-from tapeline_backfill.windows import out_of_reach, parts
+from tapeline_backfill.windows import out_of_reach, parts, worth_waiting_until
 from tapeline_databento.backfill import DatabentoBackfiller
 from tapeline_databento.settings import DatabentoSettings
 
@@ -31,14 +31,12 @@ def test_what_is_neither_replayed_nor_history_is_waited_for(tmp_path: Path) -> N
     assert replayed_s < history_s
     between = asked(round(history_s) - 1, round(replayed_s) + 1)
     assert parts(between, [between.window], ways, NOW) == []
-    never, at_ns = out_of_reach(between, [between.window], ways, NOW)
-    assert never == []
-    assert at_ns is not None
-    assert NOW < at_ns <= NOW + 3_600 * S
+    assert out_of_reach(between, [between.window], ways, NOW) == []
+    assert NOW < worth_waiting_until(between, [between.window], ways, NOW, 3_600 * S) <= NOW + 3_600 * S
     over = asked(100_000, 3_600)
     names = [part.way.name for part in parts(over, [over.window], ways, NOW)]
     assert names == ["replay", "historical"]
-    assert out_of_reach(over, [over.window], ways, NOW)[0] == []
+    assert out_of_reach(over, [over.window], ways, NOW) == []
     later_ns = NOW + round(history_s) * S + 60 * S
     [whole] = parts(over, [over.window], ways, later_ns)
     assert (whole.way.name, whole.interval) == ("historical", over.window)
