@@ -13,6 +13,7 @@ from tapeline_watchdog.cadence import Cadence, Rate
 from tapeline_watchdog.connection import RECONNECTS_WITHIN_NS, Connection
 from tapeline_watchdog.latency import Latency, LatencyHistory
 from tapeline_watchdog.sessions import Sessions
+from tapeline_watchdog.silences import StrangeSilences
 
 RECONNECTS: Final = "reconnects"
 """The flag of a connection that comes and goes."""
@@ -77,6 +78,7 @@ class Lane:
         self.last: FeedEvent | None = None
         """The last heartbeat."""
         self.cadence = Cadence(sessions)
+        self._strange = StrangeSilences()
         self._latencies = LatencyHistory()
         self._beats: deque[tuple[int, int]] = deque(maxlen=_RATE_BEATS)
         """When the last ones were told that were live, by the producer's clock, and their ticks."""
@@ -99,14 +101,15 @@ class Lane:
             return
         self._latencies.note(event, heard_ns, max(0, self.connection.clock_ahead_ns))
         self._beats.append((event.at, event.ticks or 0))
+        lives = before_ns is not None and heard_ns - before_ns <= self._limits.heartbeat_timeout_ns
         silence_ns = 0
         if event.ticks:
-            silence_ns = 0 if self._silent_ns is not None or self.tick_ns is None else self.silence_ns(heard_ns)
-            self.tick_ns, self._silent_ns = heard_ns, None
+            silence_ns = self._end_silence(heard_ns, lives=lives)
+            self.tick_ns = heard_ns
             self._replay_ns = None
-        if before_ns is None or heard_ns - before_ns > self._limits.heartbeat_timeout_ns:
+        if before_ns is None or not lives:
             self.cadence.interrupt()
-        elif self._silent_ns is None:
+        elif self._silent_ns is None or self._strange.are_usual(heard_ns):
             begin_ns = max(before_ns, self._sessions.at(heard_ns).open_ns)
             self.cadence.note(event.ticks or 0, max(0, heard_ns - begin_ns), silence_ns, heard_ns)
 
@@ -200,6 +203,20 @@ class Lane:
                 "clock", f"events come {-ahead_ns / 1e9:.1f} s late: the producer's clock is behind, or Kafka slow"
             )
 
+    def _end_silence(self, now_ns: int, *, lives: bool) -> int:
+        """Return the silence (ns) that a tick ends; 0 where there was none, or it was strange and is not to be learned.
+
+        It may have been strange though no state was asked for meanwhile, as while history is read.
+        """
+        if self.tick_ns is None:
+            return 0
+        silence_ns = self.silence_ns(now_ns)
+        is_strange = bool(self._silence(now_ns)) if lives else self._silent_ns is not None
+        self._silent_ns = None
+        if is_strange:
+            self._strange.end(now_ns)
+        return 0 if is_strange and not self._strange.are_usual(now_ns) else silence_ns
+
     def _silence(self, now_ns: int) -> str:
         """Return what is strange in words, and remember it: what is usual is not asked again before a tick comes."""
         silence_ns = self.silence_ns(now_ns)
@@ -210,7 +227,8 @@ class Lane:
             if limit_ns is None or silence_ns <= limit_ns:
                 return ""
             self._silent_ns = now_ns
-            self.cadence.interrupt()
+            if not self._strange.are_usual(now_ns):
+                self.cadence.interrupt()
         within = "" if limit_ns is None else f", at this time never more than {limit_ns / 1e9:.0f} s"
         return f"nothing came for {silence_ns / 1e9:.0f} s of open market{within}"
 

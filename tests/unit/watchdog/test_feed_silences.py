@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Final
 
 import pytest
@@ -19,12 +20,12 @@ BEAT_S: Final = 10
 class Polled:
     """A feed that gives `ticks` at once every `every_s`, and nothing in between; told of when it is heard."""
 
-    def __init__(self, started_ns: int, every_s: int, ticks: int = 40) -> None:
+    def __init__(self, started_ns: int, every_s: int, ticks: int = 40, begin_ns: int = BEGIN_NS) -> None:
         self.feeds = Feeds((CHAINS,), by_stream, started_ns, LIMITS)
-        self.now_ns = BEGIN_NS
+        self.now_ns = begin_ns
         self.every_s = every_s
         self.ticks = ticks
-        self.feeds.take(told("connected", CHAINS, BEGIN_NS), BEGIN_NS)
+        self.feeds.take(told("connected", CHAINS, begin_ns), begin_ns)
 
     def beat(self, for_s: int) -> None:
         """Beat, and ask for no report, as while history is read."""
@@ -67,3 +68,42 @@ def test_what_falls_silent_after_a_start_is_found() -> None:
     polled.feeds.listen_anew(started_ns)
     polled.every_s = 0
     assert silences(polled.rows(HOUR_S)) == 1
+
+
+def test_a_silence_of_history_that_was_strange_is_not_learned() -> None:
+    started_ns = BEGIN_NS + 2 * HOUR_S * S
+    polled = Polled(started_ns, 60)
+    for every_s, for_s in ((60, HOUR_S), (0, 2_000), (60, 1_600)):
+        polled.every_s = every_s
+        polled.beat(for_s)
+    polled.feeds.listen_anew(started_ns)
+    polled.every_s = 0
+    assert silences(polled.rows(2_000)) == 1
+
+
+@pytest.fixture(scope="module")
+def known() -> Polled:
+    """Return a feed whose three sessions are known, four hours after a Wednesday's open."""
+    begin_ns = ns("2026-11-08 22:00")
+    polled = Polled(begin_ns, 60, begin_ns=begin_ns)
+    assert silences(polled.rows(77 * HOUR_S)) == 0
+    return polled
+
+
+def test_what_is_silent_again_and_again_for_hours_becomes_usual(known: Polled) -> None:
+    polled = copy.deepcopy(known)
+    polled.every_s = 900
+    assert 10 <= silences(polled.rows(4 * HOUR_S)) <= 14
+    assert silences(polled.rows(15 * HOUR_S)) == 0
+    # At hours of which nothing was learned yet it is told once more.
+    assert silences(polled.rows(5 * 24 * HOUR_S)) <= 2
+
+
+def test_a_fault_that_comes_twice_does_not_become_usual(known: Polled) -> None:
+    polled = copy.deepcopy(known)
+    rows = []
+    for every_s in (0, 60, 0, 60, 0):
+        polled.every_s = every_s
+        rows += polled.rows(1_800)
+    assert silences(rows) == 3
+    assert {row.silence_limit_ns for row in rows} == {180 * S}
