@@ -128,10 +128,9 @@ class Work:
                 changes = _anew(journal.event) if is_read else {}
                 unknown: dict[str, Any] = {"counted": None, "revised_rows": None}
                 await journal.tell("requested", request=self._request, attempt=0, **unknown, **changes)
-            ways = self._ways()
             if journal.event.type not in FILLED:
-                await self._fill(journal, ways)
-            return await self._finish(journal, ways)
+                await self._fill(journal, self._ways())
+            return await self._finish(journal)
         except Halted as halted:
             await self._halted(journal, halted.halt)
         except (BrokerUnavailable, DeliveryFailed):
@@ -148,9 +147,7 @@ class Work:
             raise
         except Exception as error:
             if journal.event.type in FILLED:
-                if journal.event.counted is None and journal.event.next_attempt_at is not None:
-                    later_ns = self._now_ns() + round(self._settings.proof_interval_s * 1e9)
-                    await journal.tell(journal.event.type, reason=str(error), next_attempt_at=later_ns)
+                await self._prove_later(journal, error)
                 raise
             # The service ends by it; begun again, it is not to end by this request time and again.
             if journal.event.type in _NOT_BEGUN:
@@ -181,7 +178,7 @@ class Work:
             log.warning("others bring the same and are shut out", request=started.key, others=rivals)
         shut_out(self._bootstrap, rivals, self._settings.transaction_timeout_s)
 
-    async def _finish(self, journal: Journal, ways: Sequence[BackEnd]) -> Outcome:
+    async def _finish(self, journal: Journal) -> Outcome:
         if journal.event.type not in FILLED:
             await verify(journal, self._tape)
             await journal.tell("completed", next_attempt_at=self._now_ns())
@@ -190,7 +187,10 @@ class Work:
             if journal.is_cancelled:
                 await journal.tell(journal.event.type, reason="a command has cancelled its proof")
             elif next_at <= self._now_ns():
-                await prove(journal, ways, self._settings, self._now_ns)
+                try:
+                    await prove(journal, self._ways(), self._settings, self._now_ns)
+                except (Misconfigured, BadData) as error:
+                    await self._prove_later(journal, error)
         if self._recompute is None or not is_to_be_recomputed(journal.event):
             return "told"
         # The proof may still be to come.
@@ -210,6 +210,12 @@ class Work:
             changes: dict[str, Any] = {"revised_rows": recomputed.rows, "reason": recomputed.reason}
             await journal.tell("recomputed", next_attempt_at=next_at, **changes)
         return "told"
+
+    async def _prove_later(self, journal: Journal, error: Exception) -> None:
+        """Tell why what is on the tape was not proven: it stays there."""
+        if journal.event.counted is None and journal.event.next_attempt_at is not None:
+            later_ns = self._now_ns() + round(self._settings.proof_interval_s * 1e9)
+            await journal.tell(journal.event.type, reason=str(error), next_attempt_at=later_ns)
 
     async def _failed(self, journal: Journal, error: Exception) -> None:
         event = journal.event

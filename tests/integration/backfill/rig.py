@@ -32,7 +32,7 @@ from tapeline.model.codec import decode, encode
 from tapeline.model.control import Interval
 from tapeline.model.frames import TickFrame
 from tapeline.model.ids import Hashes, Rows
-from tapeline_backfill.app import Service
+from tapeline_backfill.app import Load, Service
 from tapeline_backfill.chunks import rows_of
 from tapeline_backfill.settings import BackfillSettings
 from tapeline_backfill.work import Recompute
@@ -138,7 +138,7 @@ class Rig:
 
     @asynccontextmanager
     async def service(
-        self, *ways: Script, recompute: Recompute | None = None, **settings: Any
+        self, *ways: Script, load: Load | None = None, recompute: Recompute | None = None, **settings: Any
     ) -> AsyncIterator[Service]:
         """Run the service within this process."""
 
@@ -147,7 +147,7 @@ class Rig:
 
         Source.ways = ways
         loaded = BackfillSettings.load({}, dotenv=self.folder / "no.env", overrides=QUICK | settings)
-        service = Service(loaded, self.servers, lambda _: Source, recompute)
+        service = Service(loaded, self.servers, load or (lambda _: Source), recompute)
         running = asyncio.create_task(service.run())
         try:
             yield service

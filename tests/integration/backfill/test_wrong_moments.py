@@ -11,7 +11,10 @@ from tests.integration.feed.vendor import market
 from tapeline.bus.bootstrap import namespaced
 from tapeline.bus.tail import backfill_topic
 from tapeline.bus.topics import apply_topics, load_topics
-from tapeline.model.backfill import REQUESTS_TOPIC, request_id
+from tapeline.errors import Misconfigured
+from tapeline.feed.back_ends import Backfiller
+from tapeline.model.backfill import REQUESTS_TOPIC, BackfillRequest, request_id
+from tapeline_backfill.recompute import Recomputed
 
 
 async def test_what_is_on_the_tape_stays_filled_when_it_is_cancelled_before_it_is_proven(rig: Rig) -> None:
@@ -22,6 +25,26 @@ async def test_what_is_on_the_tape_stays_filled_when_it_is_cancelled_before_it_i
         rig.ask(request.model_copy(update={"command": "cancel"}))
         ended = await rig.until(request, lambda event: event.next_attempt_at is None)
     assert (ended.type, ended.published, ended.reason) == ("completed", 400, "a command has cancelled its proof")
+
+
+async def test_what_is_on_the_tape_stays_filled_while_a_key_is_missing(rig: Rig) -> None:
+    def without_key(_: str) -> type[Backfiller]:
+        raise Misconfigured("no key is set")
+
+    async def recompute(_: BackfillRequest) -> Recomputed:
+        return Recomputed(7)
+
+    ticks = market(400)
+    rig.ask(request := a_request(window_of(ticks)))
+    async with rig.service(Script(ticks, counts=lambda _: None)):
+        await rig.until(request, lambda event: event.type == "completed" and event.next_attempt_at is not None)
+    async with rig.service(load=without_key, recompute=recompute):
+        waiting = await rig.until(request, lambda event: event.reason == "no key is set")
+        assert (waiting.type, waiting.published) == ("completed", 400)
+        # Rows need no vendor.
+        await rig.until(request, lambda event: event.type == "recomputed")
+    async with rig.service(Script(ticks)):
+        await rig.until(request, lambda event: event.type == "proven")
 
 
 async def test_goes_on_after_topics_were_made_anew(rig: Rig) -> None:
