@@ -11,14 +11,12 @@ from typing import Final
 from tapeline.model.events import FeedEvent
 from tapeline_watchdog.cadence import Cadence, Rate
 from tapeline_watchdog.connection import RECONNECTS_WITHIN_NS, Connection
-from tapeline_watchdog.latency import Latency, LatencyHistory
+from tapeline_watchdog.latency import Latency, LatencyHistory, is_of_the_past
 from tapeline_watchdog.sessions import Sessions
 from tapeline_watchdog.silences import StrangeSilences
 
 RECONNECTS: Final = "reconnects"
 """The flag of a connection that comes and goes."""
-_DAY_NS: Final = 86_400_000_000_000
-_REPLAY_BEHIND_NS: Final = 5_000_000_000
 _FULL_QUEUE: Final = 0.8
 _FULL_BEATS: Final = 3
 _STILL_LIVE_NS: Final = 5_000_000_000
@@ -94,7 +92,7 @@ class Lane:
         """Take in a heartbeat of this kind."""
         before_ns, self.heard_ns, self.last = self.heard_ns, heard_ns, event
         self._full_beats = self._full_beats + 1 if (event.queue_fill or 0.0) >= _FULL_QUEUE else 0
-        if _is_of_the_past(event):
+        if is_of_the_past(event):
             self._replay_ns = heard_ns
             self.tick_ns, self._silent_ns = heard_ns, None
             self.cadence.interrupt()
@@ -211,7 +209,8 @@ class Lane:
         if self.tick_ns is None:
             return 0
         silence_ns = self.silence_ns(now_ns)
-        is_strange = bool(self._silence(now_ns)) if lives else self._silent_ns is not None
+        is_asked = lives and self._sessions.at(now_ns).is_open(now_ns)
+        is_strange = bool(self._silence(now_ns)) if is_asked else self._silent_ns is not None
         self._silent_ns = None
         if is_strange:
             self._strange.end(now_ns)
@@ -244,15 +243,3 @@ _WORDS: Final = {
     "capture": "between the exchange and the vendor",
     "delivery": "between the vendor and here",
 }
-
-
-def _is_of_the_past(event: FeedEvent) -> bool:
-    """Return whether a heartbeat's ticks were sent again, or were saved.
-
-    What is sent again has no latency; what was saved has one of days. A chain's times are those of its source.
-    """
-    if not event.ticks or event.ts_event is None or event.kind == "chain":
-        return False
-    if event.latency_p50_ns is None:
-        return event.at - event.ts_event > _REPLAY_BEHIND_NS
-    return event.latency_p50_ns > _DAY_NS

@@ -16,6 +16,10 @@ _LEAST_BEATS: Final = 5
 _OLDEST_NS: Final = 10 * _MINUTE_NS
 _TIMES_USUAL: Final = 4
 _LOOK_EVERY_NS: Final = 5_000_000_000
+_SENT_AGAIN_NS: Final = 5_000_000_000
+_DAY_NS: Final = 1_440 * _MINUTE_NS
+_SAVED: Final = "saved"
+"""The source of what was saved."""
 
 Place = Literal["exchange", "capture", "delivery"]
 
@@ -134,6 +138,19 @@ class LatencyHistory:
         # A fault must not become what is usual.
         if found is not None and not found.is_high(found.usual_p50_ns or found.p50_ns):
             self._minutes.append(found.p50_ns)
+
+
+def is_of_the_past(beat: FeedEvent) -> bool:
+    """Return whether a heartbeat's ticks were sent again, or were saved.
+
+    What is sent again has no latency; what was saved has one of its age, unless its times were moved to now. A chain's
+    times are those of its source.
+    """
+    if not beat.ticks or beat.ts_event is None or beat.kind == "chain":
+        return False
+    if beat.latency_p50_ns is None:
+        return beat.at - beat.ts_event > _SENT_AGAIN_NS
+    return beat.latency_p50_ns > (_MINUTE_NS if beat.source == _SAVED else _DAY_NS)
 
 
 def _median(values: list[int | None]) -> int | None:
