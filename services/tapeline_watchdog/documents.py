@@ -58,13 +58,15 @@ def groups_of_topic(report: LagReport, topic: str) -> list[str]:
     return [name for name, group in report.groups.items() if topic in group.topics]
 
 
-def lag_document(report: LagReport, stuck: Collection[StuckWorker]) -> Document:
+def lag_document(report: LagReport, stuck: Collection[StuckWorker], *, is_fresh: bool) -> Document:
     """Return what Burrow's documents have no place for: lag in seconds per group, topic and partition, stuck workers.
 
-    Seconds are null where they are not known; `at` is in ns since the epoch, as decimal text.
+    Seconds are null where they are not known; `at` is in ns since the epoch, as decimal text; `is_fresh` is false where
+    nothing newer could be read.
     """
     return {
         "at": str(report.at_ms * 1_000_000),
+        "fresh": is_fresh,
         "groups": [_group_lag(group) for group in report.groups.values()],
         "stuck_workers": [stuck_document(worker) for worker in stuck],
     }

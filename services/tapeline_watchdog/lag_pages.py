@@ -17,7 +17,11 @@ _NO_CLUSTER = "cluster not found"
 
 
 class LagPages:
-    """Answers from the last sample. Before the first one no cluster, topic or group is there."""
+    """Answers from the last sample.
+
+    Under Burrow's paths no topic or group is there before the first one, nor while it is too old to say how they are:
+    those documents have no place for that, and a group that was well must not seem to be.
+    """
 
     def __init__(self, watch: LagWatch, settings: WatchdogSettings, servers: str) -> None:
         self._watch = watch
@@ -47,7 +51,9 @@ class LagPages:
     def document(self) -> documents.Document | None:
         """Return the document of /v1/lag, None before the cluster has been read."""
         report = self._watch.report
-        return None if report is None else documents.lag_document(report, self._watch.stuck)
+        if report is None:
+            return None
+        return documents.lag_document(report, self._watch.stuck, is_fresh=self._watch.fresh_report() is not None)
 
     async def _lag(self, _: web.Request) -> web.Response:
         document = self.document()
@@ -68,6 +74,7 @@ class LagPages:
     async def _cluster(self, request: web.Request) -> web.Response:
         if not self._is_ours(request):
             return _missing(request, "cluster module not found")
+        refresh_s = max(1, round(self._settings.interval_s))
         module = {
             "class-name": "kafka",
             "servers": self._servers.split(","),
@@ -78,39 +85,40 @@ class LagPages:
                 "tls": None,
                 "sasl": None,
             },
-            "topic-refresh": self._settings.interval_s,
-            "offset-refresh": self._settings.interval_s,
+            # Whole seconds, for whoever reads them as Burrow does.
+            "topic-refresh": refresh_s,
+            "offset-refresh": refresh_s,
         }
         return _good(request, "cluster module detail returned", module=module)
 
     async def _topics(self, request: web.Request) -> web.Response:
-        report = self._watch.report
+        report = self._watch.fresh_report()
         if not self._is_ours(request) or report is None:
             return _missing(request, _NO_CLUSTER)
         return _good(request, "topic list returned", topics=documents.topics_of(report))
 
     async def _topic(self, request: web.Request) -> web.Response:
-        report = self._watch.report
+        report = self._watch.fresh_report()
         offsets = None if report is None else documents.topic_offsets(report, request.match_info["topic"])
         if not self._is_ours(request) or offsets is None:
             return _missing(request, "cluster or topic not found")
         return _good(request, "topic offsets returned", offsets=offsets)
 
     async def _topic_groups(self, request: web.Request) -> web.Response:
-        report = self._watch.report
+        report = self._watch.fresh_report()
         if not self._is_ours(request) or report is None:
             return _missing(request, _NO_CLUSTER)
         names = documents.groups_of_topic(report, request.match_info["topic"])
         return _good(request, "consumers of topic returned", consumers=names)
 
     async def _groups(self, request: web.Request) -> web.Response:
-        report = self._watch.report
+        report = self._watch.fresh_report()
         if not self._is_ours(request) or report is None:
             return _missing(request, _NO_CLUSTER)
         return _good(request, "consumer list returned", consumers=list(report.groups))
 
     async def _group(self, request: web.Request) -> web.Response:
-        report = self._watch.report
+        report = self._watch.fresh_report()
         group = None if report is None else report.groups.get(request.match_info["group"])
         if not self._is_ours(request) or group is None:
             return _missing(request, "cluster or consumer not found")
@@ -119,7 +127,7 @@ class LagPages:
 
     def _status(self, *, only_bad: bool) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.Response:
-            report, name = self._watch.report, request.match_info["group"]
+            report, name = self._watch.fresh_report(), request.match_info["group"]
             group = report.groups.get(name) if self._is_ours(request) and report is not None else None
             status = documents.group_status_document(
                 group, name=name, cluster=request.match_info["cluster"], only_bad=only_bad

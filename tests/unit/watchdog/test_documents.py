@@ -102,7 +102,8 @@ def test_topics_and_who_reads_them() -> None:
 
 def test_lag_in_seconds_and_stuck_workers() -> None:
     stuck = StuckWorker("g", "worker@127.0.0.1", Status.STALL, (ZERO,), 110, "no answer", "http://127.0.0.1:8110")
-    found = lag_document(report(), [stuck])
+    found = lag_document(report(), [stuck], is_fresh=True)
+    assert found["fresh"] is True
     assert found["at"] == "110000000000"
     busy, idle = found["groups"]
     topics = busy.pop("topics")
