@@ -46,7 +46,7 @@ async def run(settings: WatchdogSettings, servers: str) -> None:
     costs = CostWatch(CostSettings.load(), servers, timeout_s=settings.timeout_s)
     gaps, letters = GapWatch(settings, servers), DeadLetterWatch(settings, servers)
     gap_pages = GapPages(gaps)
-    lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds)
+    lag_pages, feed_pages = LagPages(watch, settings, servers), FeedPages(feeds, watch.fresh_report)
 
     groups = GroupJudge(settings.lag_limits())
 

@@ -5,23 +5,34 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from tapeline_watchdog.feeds import FeedReport, FeedRow, Origin
+from tapeline.bus.tail import ticks_topic
+from tapeline_watchdog.feeds import FeedKey, FeedReport, FeedRow, Origin
+from tapeline_watchdog.lag import GroupLag, seconds_of
 from tapeline_watchdog.latency import Latency
 
 Document = dict[str, Any]
 
 
-def feeds_document(report: FeedReport, *, is_fresh: bool) -> Document:
+def feeds_document(report: FeedReport, processor: GroupLag | None, *, is_fresh: bool) -> Document:
     """Return every feed, and where chains come from; `is_fresh` is false where nothing newer could be read.
 
-    Moments are in ns since the epoch, as decimal text; what is not known is null.
+    `processor` is the lag of the group that reads the ticks, None where that is not known. Moments are in ns since the
+    epoch, as decimal text; what is not known is null.
     """
+    lags_s = {} if processor is None else {topic: seconds_of(each) for topic, each in processor.topics.items()}
     return {
         "at": str(report.at_ns),
         "fresh": is_fresh,
-        "feeds": [_feed(row, report.at_ns) for row in report.rows],
+        "feeds": [
+            {**_feed(row, report.at_ns), "processing_lag_s": lags_s.get(_topic_of(row.key))} for row in report.rows
+        ],
         "origins": [_origin(origin) for origin in report.origins],
     }
+
+
+def _topic_of(key: FeedKey) -> str:
+    """Return what the ticks of a feed are written to, with all others of its source."""
+    return "" if key.kind == "chain" else ticks_topic(key.source)
 
 
 def _feed(row: FeedRow, at_ns: int) -> Document:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
+from tapeline.bus.bootstrap import namespaced
 from tapeline.ops.health import json_answer
 from tapeline_watchdog.feed_documents import Document, feeds_document
 from tapeline_watchdog.feed_watching import FeedWatch
+from tapeline_watchdog.lag import LagReport
+from tapeline_watchdog.watching import PROCESSOR_GROUP
 
 
 class FeedPages:
-    """Answers from the last report."""
+    """Answers from the last report, and with how far the processor is behind on each source."""
 
-    def __init__(self, watch: FeedWatch) -> None:
+    def __init__(self, watch: FeedWatch, lag: Callable[[], LagReport | None]) -> None:
         self._watch = watch
+        self._lag = lag
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, for a server to add."""
@@ -22,7 +28,11 @@ class FeedPages:
     def document(self) -> Document | None:
         """Return the document of /v1/feeds, None before the feed events have been read."""
         report = self._watch.report
-        return None if report is None else feeds_document(report, is_fresh=self._watch.is_fresh())
+        if report is None:
+            return None
+        lag = self._lag()
+        processor = None if lag is None else lag.groups.get(namespaced(PROCESSOR_GROUP))
+        return feeds_document(report, processor, is_fresh=self._watch.is_fresh())
 
     async def _feeds(self, _: web.Request) -> web.Response:
         document = self.document()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from tests.unit.watchdog.clusters import Watched, cluster, group
 from tests.unit.watchdog.feeding import S, beat, by_stream, ns, row_of, told
 
 from tapeline.ops import metrics
@@ -117,6 +118,29 @@ def test_a_rate_is_told_before_it_is_known_what_is_usual(producer: Producer) -> 
     assert producer.row(ORDERS).ticks_per_s is None
     producer.beat(ORDERS, STATUS, seconds=90)
     assert (producer.row(ORDERS).ticks_per_s, producer.row(STATUS).ticks_per_s) == (100.0, 0.0)
-    assert feeds_document(producer.feeds.report(producer.now_ns), is_fresh=True)["feeds"][0]["ticks_per_s"] == 100.0
+    assert (
+        feeds_document(producer.feeds.report(producer.now_ns), None, is_fresh=True)["feeds"][0]["ticks_per_s"] == 100.0
+    )
     producer.now_ns += 20 * S
     assert producer.row(ORDERS).ticks_per_s is None
+
+
+def test_how_far_the_processor_is_behind_on_its_source_is_told_of_each_feed(producer: Producer) -> None:
+    chain = FeedKey("databento", "GLBX.MDP3/NQ", "chain")
+    other = FeedKey("saved", "GLBX.MDP3/NQ.FUT", "mbo")
+    for key in (chain, other):
+        producer.feeds.take(beat(key, producer.now_ns, 0), producer.now_ns)
+    ticks = ("md.ticks.databento.v1", 0)
+    lag = Watched().sample(cluster({ticks: 100}, group("tapeline-processor", {ticks: 40}))).groups["tapeline-processor"]
+    report = producer.feeds.report(producer.now_ns)
+    told = {
+        (feed["source"], feed["kind"]): feed["processing_lag_s"]
+        for feed in feeds_document(report, lag, is_fresh=True)["feeds"]
+    }
+    assert told == {
+        ("databento", "mbo"): 59.0,
+        ("databento", "status"): 59.0,
+        ("databento", "chain"): None,
+        ("saved", "mbo"): None,
+    }
+    assert feeds_document(report, None, is_fresh=True)["feeds"][0]["processing_lag_s"] is None
