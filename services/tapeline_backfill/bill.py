@@ -19,5 +19,5 @@ def bill_caps(bootstrap: str, budgets: Budgets, event: BackfillEvent, now_ns: in
     if not list(budgets.scopes()):
         return []
     is_of_month = day_of(event.at)[:7] == day_of(now_ns)[:7]
-    own = Cursor.of(event).cost_micro_usd if is_of_month else 0
+    own = Cursor.of(event).sure_micro_usd if is_of_month else 0
     return budget_caps(usage_rows(bootstrap).read(), budgets, event.request.source, now_ns, own_micro_usd=own)

@@ -1,10 +1,38 @@
-"""What a request may cost. Pure."""
+"""What a request costs, and what it may. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from tapeline.feed.cost import Cap
-from tapeline.model.backfill import BackfillRequest
+from tapeline.model.backfill import BackEnd, BackfillRequest
+from tapeline.model.control import Interval
 from tapeline_backfill.settings import BackfillSettings
+from tapeline_backfill.windows import span_ns, without
+
+
+class Quote(NamedTuple):
+    """What a back end says that an interval costs, micro-dollars."""
+
+    back_end: BackEnd
+    interval: Interval
+    micro_usd: int
+
+
+def price(quotes: Iterable[Quote], back_end: BackEnd, interval: Interval) -> int:
+    """Return what an interval has as its share of the quotes of a back end, micro-dollars, rounded up."""
+    total = 0
+    for name, of, micro_usd in quotes:
+        if name == back_end:
+            shared_ns = span_ns([of]) - span_ns(without([of], [interval]))
+            total += -(-micro_usd * shared_ns // span_ns([of]))
+    return total
+
+
+def is_quoted(quotes: Iterable[Quote], back_end: BackEnd, interval: Interval) -> bool:
+    """Return whether the quotes of a back end are for all of an interval."""
+    return not without([interval], [quote.interval for quote in quotes if quote.back_end == back_end])
 
 
 def caps(request: BackfillRequest, settings: BackfillSettings, spent_micro_usd: int) -> list[Cap]:

@@ -21,6 +21,7 @@ from tapeline.model.codec import encode
 from tapeline.model.control import Interval
 from tapeline.model.ids import TapeIds
 from tapeline.ops.metrics import BACKFILL_PAUSED_SECONDS, BACKFILL_PUBLISHED, BACKFILL_SKIPPED
+from tapeline_backfill.budget import Quote, is_quoted, price
 from tapeline_backfill.chunks import Chunker, chosen, rows_of
 from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.errors import NeverThere, NotYet, Unequal
@@ -31,7 +32,6 @@ from tapeline_backfill.windows import (
     Part,
     out_of_reach,
     parts,
-    span_ns,
     told,
     without,
     worth_fetching,
@@ -70,10 +70,8 @@ class Filling:
         self._settings = settings
         self._now_ns = now_ns
         self._cursor = Cursor.of(journal.event)
-        self._estimates: dict[str, tuple[Estimate, int]] = {}
-        """Per back end what it was last said to come to, and for how much venue time (ns)."""
-        self._left_ns: dict[str, int] = {}
-        """How much of that is not brought yet."""
+        self._quotes: list[Quote] = []
+        """What was last said of the rest."""
         self._slice_ns = round(settings.slice_s * 1e9)
         self._ready_s = 0.0
         self._framer = Framer(
@@ -95,10 +93,10 @@ class Filling:
         while part := next(iter(self._worth_fetching()), None):
             cursor = self._cursor.begin(part, self._slice_ns, self._journal.event)
             interval = cursor.in_hand.interval
-            if self._left_ns.get(part.way.name, 0) < span_ns([interval]):
+            if not is_quoted(self._quotes, part.way.name, interval):
                 # What the one before forgot meanwhile falls to this one, and that may cost more.
                 await self._estimate()
-            self._cursor = cursor
+            self._cursor = cursor.pays(price(self._quotes, part.way.name, interval))
             await self._fill(part.way, interval)
         self._raise_not_yet()
 
@@ -130,21 +128,21 @@ class Filling:
             self._raise_not_yet()
         # Also what is to be fetched later counts, as soon as it can be asked for.
         plan = parts(self._request, self._remaining, self._ways, now_ns)
-        found: dict[str, tuple[Estimate, int]] = {}
-        for way, interval, _ in plan:
-            estimate, length_ns = found.get(way.name, (Estimate(), 0))
-            more = await self._journal.alive(way.estimate(self._request, interval))
-            found[way.name] = (estimate + more, length_ns + span_ns([interval]))
-        total = sum((estimate for estimate, _ in found.values()), Estimate())
-        spent = self._cursor.cost_micro_usd
-        check_caps(replace(total, cost_micro_usd=total.cost_micro_usd + spent), self._caps())
-        self._hold(total.cost_micro_usd + spent)
-        self._estimates = found
-        self._left_ns = {name: length_ns for name, (_, length_ns) in found.items()}
+        quotes: list[Quote] = []
+        total = Estimate()
+        for part in plan:
+            for interval in self._cursor.pieces(part):
+                estimate = await self._journal.alive(part.way.estimate(self._request, interval))
+                quotes.append(Quote(part.way.name, interval, estimate.cost_micro_usd))
+                total += estimate
+        cost_micro_usd = self._cursor.cost_micro_usd + sum(self._cursor.due(*quote) for quote in quotes)
+        check_caps(replace(total, cost_micro_usd=cost_micro_usd), self._caps())
+        self._hold(cost_micro_usd)
+        self._quotes = quotes
         held = self._cursor.slice
         facts: dict[str, Any] = {
             "estimated_records": total.records + (event.read if held is None else held.read),
-            "cost_micro_usd": total.cost_micro_usd + spent,
+            "cost_micro_usd": cost_micro_usd,
         }
         if event.estimated_records is None:
             await self._journal.tell("accepted", then="estimated", **facts)
@@ -163,6 +161,9 @@ class Filling:
             # As it was when the slice was begun for the first time, if this is not the first.
             counts = {"read": cursor.in_hand.read, "skipped": cursor.in_hand.skipped}
             journal.correct(**counts)
+        if self._cursor.cost_micro_usd != Cursor.of(journal.event).cost_micro_usd:
+            # Whoever goes on after a worker that dies must know of what that has paid.
+            await journal.tell("progress", cursor=self._cursor.encode(), back_end=way.name)
         chunker = Chunker(self._settings.chunk_records)
         async with aclosing(way.fetch(self._request, interval)) as fetched:
             while (ticks := await journal.alive(anext(fetched, None))) is not None:
@@ -178,10 +179,7 @@ class Filling:
             await self._publish(chunk, present, way)
         if taken:
             raise Unequal(f"{way.name} has {taken:,} records less of {told([interval])} than it had before")
-        estimate, length_ns = self._estimates[way.name]
-        cost = -(-estimate.cost_micro_usd * span_ns([interval]) // length_ns)
-        self._left_ns[way.name] -= span_ns([interval])
-        self._cursor = self._cursor.finish(cost)
+        self._cursor = self._cursor.finish()
         await journal.tell("progress", cursor=self._cursor.encode(), back_end=way.name)
 
     async def _publish(self, chunk: Ticks, present: TapeIds, way: BackEnd) -> None:

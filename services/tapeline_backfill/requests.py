@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tapeline.errors import BadData
 from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.model.usage import day_of
+from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.rivals import are_rivals, is_filling
 
 GIVEN_UP: Final[frozenset[EventType]] = frozenset({"rejected", "dead_lettered", "cancelled"})
@@ -76,8 +78,7 @@ class Requests:
         """
         month = day_of(now_ns)[:7]
         others = [known.event for name, known in list(self._known.items()) if name != without and name not in held]
-        events = [event for event in others if event is not None and event.attempt]
-        told = sum(event.cost_micro_usd or 0 for event in events if day_of(event.at)[:7] == month)
+        told = sum(_spent(event) for event in others if event is not None and day_of(event.at)[:7] == month)
         return told + sum(micro_usd for name, micro_usd in held.items() if name != without)
 
     def due(self, now_ns: int, now_s: float) -> Iterator[BackfillRequest]:
@@ -126,6 +127,17 @@ class Requests:
         if event.type in FILLED and (event.counted is not None or event.next_attempt_at is None):
             return False
         return known.is_cancelled or now_ns >= (event.next_attempt_at or 0) + round(grace_s * 1e9)
+
+
+def _spent(event: BackfillEvent) -> int:
+    """Return what a request comes to, micro-dollars; of one that has not begun, what it spent before it was made again.
+
+    As much as was estimated where that cannot be read.
+    """
+    try:
+        return (event.cost_micro_usd or 0) if event.attempt else Cursor.of(event).cost_micro_usd
+    except BadData:
+        return event.cost_micro_usd or 0
 
 
 def is_again(event: BackfillEvent, request: BackfillRequest) -> bool:

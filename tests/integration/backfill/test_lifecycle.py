@@ -12,6 +12,7 @@ from tests.integration.feed.vendor import MS, market
 
 from tapeline.errors import Refused, Retryable
 from tapeline.model.backfill import BackfillRequest
+from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.recompute import Recomputed
 
 
@@ -128,6 +129,17 @@ async def test_tries_again_after_transient_failures_and_goes_on_where_it_was(rig
     assert all(event.next_attempt_at is not None and event.next_attempt_at > event.at for event in failed)
     assert (proven.read, proven.published) == (2_000, 2_000)
     assert np.array_equal(rig.backfilled(request), hashes_of([ticks]))
+
+
+async def test_what_a_fetch_may_have_cost_counts_from_its_beginning_and_once(rig: Rig) -> None:
+    ticks = market(400)
+    vendor = Script(ticks, micro_usd_per_record=5, faults=[Retryable("broken off"), Retryable("again")])
+    rig.ask(request := a_request(window_of(ticks)))
+    async with rig.service(vendor):
+        proven = await rig.until(request, lambda event: event.type == "proven")
+    failed = [event for event in rig.events(request) if event.type == "failed"]
+    assert [(event.read, Cursor.of(event).cost_micro_usd) for event in failed] == [(0, 2_000), (0, 2_000)]
+    assert proven.cost_micro_usd == Cursor.of(proven).cost_micro_usd == 2_000
 
 
 @pytest.mark.parametrize("fault", [Retryable("away"), Refused("not entitled")], ids=["transient", "permanent"])

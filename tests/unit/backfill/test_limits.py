@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.backfill.scenes import a_request
+from tests.unit.backfill.scenes import a_request, of
 
 from tapeline.bus.groups import ClusterState, GroupState, Member, PartitionState
 from tapeline.bus.record_times import Stretch
 from tapeline.errors import Retryable
 from tapeline.feed.cost import Estimate, OverCap, check_caps
-from tapeline_backfill.budget import caps
+from tapeline_backfill.budget import Quote, caps, is_quoted, price
 from tapeline_backfill.errors import NotYet, Unequal
 from tapeline_backfill.retries import next_attempt_ns
 from tapeline_backfill.settings import BackfillSettings
@@ -69,6 +69,16 @@ def test_the_least_of_the_caps_holds(
         return
     with pytest.raises(OverCap, match=refusal.replace("$", r"\$")):
         check_caps(Estimate(cost_micro_usd), limits)
+
+
+def test_a_slice_has_its_share_of_what_was_quoted_for_the_whole() -> None:
+    quotes = [Quote("historical", of(0, 30), 100), Quote("historical", of(30, 40), 7)]
+    assert price(quotes, "historical", of(0, 10)) == 34
+    assert price(quotes, "historical", of(20, 40)) == 41
+    assert price(quotes, "replay", of(0, 10)) == 0
+    assert is_quoted(quotes, "historical", of(20, 40))
+    assert not is_quoted(quotes, "historical", of(20, 41))
+    assert not is_quoted(quotes, "replay", of(0, 10))
 
 
 def cluster(*, members: int) -> ClusterState:

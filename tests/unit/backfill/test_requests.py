@@ -8,6 +8,7 @@ import pytest
 from tests.unit.backfill.scenes import a_request, an_event, of
 
 from tapeline.model.backfill import BackfillRequest, EventType
+from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.requests import Requests, is_again, is_done, is_waiting, told_at_ns
 
 TAKEOVER_S = 60.0
@@ -152,3 +153,11 @@ def test_adds_up_what_the_month_s_other_requests_cost() -> None:
     assert found.spent_in_month(41 * DAY_NS, last, {}) == 130
     held = {last: 4, a_request(windows[0]).id: 150, a_request(windows[3]).id: 800}
     assert found.spent_in_month(41 * DAY_NS, last, held) == 980
+
+
+@pytest.mark.parametrize("type_", ["requested", "estimated", "failed", "rejected"])
+def test_what_was_spent_counts_also_while_a_request_that_was_made_again_waits(type_: EventType) -> None:
+    found = after(type_, attempt=0, cost_micro_usd=7_000, cursor=Cursor(cost_micro_usd=40).encode())
+    assert found.spent_in_month(11, "another", {}) == 40
+    damaged = after(type_, attempt=0, cost_micro_usd=7_000, cursor="{")
+    assert damaged.spent_in_month(11, "another", {}) == 7_000

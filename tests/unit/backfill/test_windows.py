@@ -108,7 +108,7 @@ def test_the_moving_end_of_history_is_not_run_after(ways_of: str, begin_ns: int,
             assert later_ns > now_ns
             now_ns = later_ns
             continue
-        cursor = cursor.begin(found[0], HOUR_NS, an_event("started")).finish(0)
+        cursor = cursor.begin(found[0], HOUR_NS, an_event("started")).finish()
         fetched += 1
         now_ns += 300_000_000
     assert fetched <= most
