@@ -11,6 +11,7 @@ from tapeline.model.backfill import BackfillRequest
 from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.errors import Unequal
 from tapeline_backfill.journal import Journal
+from tapeline_backfill.rereading import lost
 from tapeline_backfill.settings import BackfillSettings
 from tapeline_backfill.tape import Tape
 from tapeline_backfill.windows import parts, span_ns
@@ -19,14 +20,20 @@ _DAY_NS = 86_400_000_000_000
 
 
 async def verify(journal: Journal, tape: Tape) -> None:
-    """Read what was published back from the tape. Raises Unequal where it is not just that."""
+    """Read what was published back from the tape. Raises Unequal where it is not just that.
+
+    What the tape has lost does not come back: then only what is published from now on counts.
+    """
     event, cursor = journal.event, Cursor.of(journal.event)
-    found = await journal.alive(asyncio.to_thread(tape.published, event.request, cursor.since or 0))
-    wanted = (event.published, int(event.ids or "0", 16), cursor.frame, True)
+    found = await journal.alive(asyncio.to_thread(tape.published, event.request, cursor.since or 0, cursor.first))
+    frames = cursor.frame - cursor.first
+    wanted = (event.published, int(event.ids or "0", 16), frames, True)
+    if found.records < event.published:
+        journal.correct(**lost(event))
     if (found.records, found.ids, found.frames, found.in_order) != wanted:
         raise Unequal(
             f"the tape has {found.records:,} records in {found.frames:,} frames, and published were"
-            f" {event.published:,} in {cursor.frame:,}; or they are others"
+            f" {event.published:,} in {frames:,}; or they are others"
         )
 
 

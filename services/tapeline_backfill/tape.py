@@ -28,7 +28,7 @@ _CLOCKS_APART_MS: Final = 600_000
 class Published:
     """What is on the tape of one request: its records, the xor of their ids' hashes, and its frames.
 
-    `in_order`: frames are numbered from 0, none missing and none twice.
+    `in_order`: frames are numbered on from the first, none missing and none twice.
     """
 
     records: int
@@ -65,8 +65,11 @@ class Tape:
                             ids.add(Rows.of_frame(frame).only(within))
         return ids
 
-    def published(self, request: BackfillRequest, since: int) -> Published:
-        """Return what is on the backfill topic of the request, from the offset `since` on. Raises BrokerUnavailable."""
+    def published(self, request: BackfillRequest, since: int, first: int) -> Published:
+        """Return what is on the backfill topic of the request, from the offset `since` on: frames from number `first`.
+
+        Raises BrokerUnavailable.
+        """
         topic = backfill_topic(request.source)
         records, ids, numbers = 0, np.uint64(0), []
         with closing(Log(self._bootstrap, _CLIENT_ID)) as log:
@@ -77,7 +80,7 @@ class Tape:
                     records += len(frame)
                     ids ^= np.bitwise_xor.reduce(Rows.of_frame(frame).hashes())
                     numbers.append(frame.frame)
-        return Published(records, int(ids), len(numbers), numbers == list(range(len(numbers))))
+        return Published(records, int(ids), len(numbers), numbers == list(range(first, first + len(numbers))))
 
     def backfill_end(self, request: BackfillRequest) -> int:
         """Return an offset of the stream's partition of the backfill topic that nothing later is before."""

@@ -18,13 +18,13 @@ from tapeline.model.backfill import BackfillEvent, BackfillRequest, EventType
 from tapeline.ops.logs import get_logger
 from tapeline_backfill.bill import bill_caps
 from tapeline_backfill.budget import caps
-from tapeline_backfill.cursor import Cursor
 from tapeline_backfill.errors import NotYet, Unequal
 from tapeline_backfill.filling import Filling
 from tapeline_backfill.journal import Halt, Halted, Journal
 from tapeline_backfill.proving import prove, verify
 from tapeline_backfill.recompute import Recomputed
 from tapeline_backfill.requests import FILLED, GIVEN_UP, is_done, is_to_be_recomputed, is_waiting
+from tapeline_backfill.rereading import anew, asked_again, tries
 from tapeline_backfill.retries import next_attempt_ns
 from tapeline_backfill.rivals import rivals_before, shut_out, transactional_id
 from tapeline_backfill.settings import BackfillSettings
@@ -124,8 +124,7 @@ class Work:
             if not is_new and is_waiting(journal.event, self._now_ns()):
                 return "told"
             if is_new or journal.event.type in GIVEN_UP:
-                is_read = not is_new and not Cursor.of(journal.event).remaining(self._request.window)
-                changes = _anew(journal.event) if is_read else {}
+                changes = {} if is_new else asked_again(journal.event)
                 unknown: dict[str, Any] = {"counted": None, "revised_rows": None}
                 await journal.tell("requested", request=self._request, attempt=0, **unknown, **changes)
             if journal.event.type not in FILLED:
@@ -219,14 +218,14 @@ class Work:
 
     async def _failed(self, journal: Journal, error: Exception) -> None:
         event = journal.event
-        at_ns = next_attempt_ns(error, max(1, event.attempt), self._settings, self._now_ns(), self._random)
+        at_ns = next_attempt_ns(error, tries(event, error), self._settings, self._now_ns(), self._random)
         if at_ns is not None and event.type in _NOT_BEGUN and not isinstance(error, NotYet):
             # What does not even begin is tried for ever, and so more and more seldom.
             waited_ns = max(0, self._now_ns() - event.request.requested_at)
             at_ns = max(at_ns, self._now_ns() + min(waited_ns // 4, round(self._settings.retry_longest_s * 1e9)))
         changes: dict[str, Any] = {}
         if isinstance(error, Unequal) and at_ns is not None:
-            changes = _anew(event)
+            changes = anew(event)
         await journal.tell(
             "failed",
             then="dead_lettered" if at_ns is None else None,
@@ -243,8 +242,3 @@ class Work:
             # Nobody's: whoever comes next goes on with it at once.
             kept = {name: getattr(journal.event, name) for name in ("failure", "next_attempt_at")}
             await journal.tell(journal.event.type, worker="", reason="the worker stopped", **kept)
-
-
-def _anew(event: BackfillEvent) -> dict[str, Any]:
-    """Return what an event says once all of the window is to be read again."""
-    return {"cursor": Cursor.of(event).anew().encode(), "read": 0, "skipped": 0}

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from tests.conftest import REPOSITORY
 from tests.integration.backfill.scripted import Script, Scripted, between
 from tests.integration.feed.vendor import DATASET, KIND, STREAM
@@ -117,6 +118,16 @@ class Rig:
         with Log(self.servers, "test") as log:
             partition = partition_of(STREAM, log.partitions(topic))
         return [decode(value) for value in self._values(topic, partition)]
+
+    def lose_backfilled(self) -> None:
+        """Have the tape lose all that is on the backfill topic, as it does after a time."""
+        topic = backfill_topic(SOURCE)
+        with Log(self.servers, "test") as log:
+            place = (topic, partition_of(STREAM, log.partitions(topic)))
+            _, end = log.bounds(*place)
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        for future in admin.delete_records([TopicPartition(*place, end)]).values():
+            future.result(DEADLINE_S)
 
     def backfilled(self, request: BackfillRequest) -> Hashes:
         """The ids that were put on the tape for a request; holds its frames to being whole, each once and in order."""

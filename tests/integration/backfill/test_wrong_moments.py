@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from confluent_kafka.admin import AdminClient
-from tests.integration.backfill.rig import SOURCE, TOPICS, Rig, a_request, window_of
+from tests.integration.backfill.rig import SOURCE, TOPICS, Rig, a_request, hashes_of, window_of
 from tests.integration.backfill.scripted import Script
 from tests.integration.feed.vendor import market
 
@@ -14,6 +15,7 @@ from tapeline.bus.topics import apply_topics, load_topics
 from tapeline.errors import Misconfigured
 from tapeline.feed.back_ends import Backfiller
 from tapeline.model.backfill import REQUESTS_TOPIC, BackfillRequest, request_id
+from tapeline.model.ids import Rows
 from tapeline_backfill.recompute import Recomputed
 
 
@@ -66,6 +68,26 @@ async def test_goes_on_after_topics_were_made_anew(rig: Rig) -> None:
         apply_topics(rig.servers, [declared[name] for name in TOPICS])
         proven = await rig.until(request, lambda event: event.type == "proven")
     assert proven.published == proven.read == len(rig.backfilled(request)) >= 100
+
+
+async def test_brings_again_what_the_tape_has_lost_meanwhile(rig: Rig) -> None:
+    ticks = market(1_000)
+    rig.ask(request := a_request(window_of(ticks)))
+    async with rig.service(Script(ticks), chunk_records=100, records_per_s=1_000):
+        await rig.until(request, lambda event: event.published >= 300)
+        rig.ask(request.model_copy(update={"command": "cancel"}))
+        cancelled = await rig.until(request, lambda event: event.type == "cancelled")
+    rig.lose_backfilled()
+    rig.ask(a_request(window_of(ticks)))
+    async with rig.service(Script(ticks)):
+        proven = await rig.until(request, lambda event: event.type in ("proven", "dead_lettered"))
+    assert (proven.type, proven.read, proven.published) == ("proven", 1_000, cancelled.published)
+    frames = rig.frames()
+    assert np.array_equal(
+        np.sort(np.concatenate([Rows.of_frame(each).hashes() for each in frames])), hashes_of([ticks])
+    )
+    numbers = [each.frame for each in frames]
+    assert numbers == list(range(numbers[0] or 0, (numbers[0] or 0) + len(frames)))
 
 
 async def test_an_error_that_nobody_foresaw_ends_the_service_and_not_the_requests_of_others(rig: Rig) -> None:
