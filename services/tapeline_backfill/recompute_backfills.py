@@ -30,24 +30,27 @@ def backfills_of(events: Iterable[BackfillEvent], wanted: BackfillRequest, water
     """
     last = {event.key: event for event in events if _is_like(event.request, wanted)}
     completed = {name: event.request for name, event in last.items() if event.type in FILLED} | {wanted.id: wanted}
-    partial = {name: event.request for name, event in last.items() if event.published and name not in completed}
+    since = {name: offset for name, event in last.items() if (offset := _since(event)) is not None}
+    partial = {name: last[name].request for name in since if name not in completed}
     return Backfills(
         [request for request in completed.values() if _is_after(request, watermark)],
         [request for request in partial.values() if _is_after(request, watermark)],
-        {
-            name: _since(event)
-            for name, event in last.items()
-            if event.published and _is_after(event.request, watermark)
-        },
+        {name: offset for name, offset in since.items() if _is_after(last[name].request, watermark)},
     )
 
 
-def _since(event: BackfillEvent) -> int:
-    """Return an offset before which no frame of a request is: also one that was made again keeps what it brought."""
+def _since(event: BackfillEvent) -> int | None:
+    """Return an offset before which no frame of a request is, also of one that was made again; None: it has none.
+
+    Where the tape has lost some, the request counts from there on, and others may still be there.
+    """
     try:
-        return Cursor.of(event).since or 0
+        cursor = Cursor.of(event)
     except BadData:
         return 0
+    if not event.published and not cursor.frame:
+        return None
+    return 0 if cursor.first else cursor.since or 0
 
 
 def decoded(values: Iterable[bytes | None]) -> Iterator[BackfillEvent]:

@@ -41,6 +41,12 @@ def test_one_that_was_made_again_has_its_first_frames_from_before_that() -> None
     assert backfills_of([damaged], WANTED, None).since == {WANTED.id: 0}
 
 
+def test_what_the_tape_has_not_lost_counts() -> None:
+    before = Cursor(since=9, first=4, frame=4)
+    lost = brought("dead_lettered", 300, published=0).model_copy(update={"cursor": before.encode()})
+    assert backfills_of([lost], WANTED, None) == ([WANTED], [lost.request], {lost.key: 0})
+
+
 def test_leaves_out_what_is_over_and_what_is_of_other_streams() -> None:
     over, other = brought("proven", 150), brought("proven", 201)
     other = other.model_copy(update={"request": other.request.model_copy(update={"kind": "l1"})})
