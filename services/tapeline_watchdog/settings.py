@@ -102,7 +102,8 @@ class WatchdogSettings(IncidentSettings, GapSettings):
     """Whose market a stream follows where its first part is not a dataset: `first=dataset, …`."""
 
     feed_history_s: float = Field(3_600.0, ge=0.0, le=604_800.0)
-    """How far back feed events are read at the start."""
+    """How far back feed events are read at the start. Three sessions teach what is usual by time of day, without which
+    no fall of a rate is found; each feed takes some 15 s of one core per week, and none is told of before the end."""
 
     heartbeat_timeout_s: float = Field(10.0, ge=2.0, le=600.0)
     """After so long without a heartbeat, of which there is one a second, a feed's service counts as down."""

@@ -61,6 +61,16 @@ def test_a_watchdog_that_starts_knows_from_history_how_quiet_a_feed_uses_to_be(e
     assert silences(polled.rows(2 * HOUR_S)) == 0
 
 
+def test_a_history_of_three_sessions_teaches_what_is_usual_by_time_of_day() -> None:
+    begin_ns = ns("2026-11-08 22:00")
+    started_ns = begin_ns + 77 * HOUR_S * S
+    polled = Polled(started_ns, 60, begin_ns=begin_ns)
+    polled.beat(77 * HOUR_S)
+    polled.feeds.listen_anew(started_ns)
+    row = row_of(polled.feeds.report(started_ns), CHAINS)
+    assert (row.silence_limit_ns, row.rate is not None and row.rate.usual_per_s) == (180 * S, pytest.approx(40 / 60))
+
+
 def test_what_falls_silent_after_a_start_is_found() -> None:
     started_ns = BEGIN_NS + HOUR_S * S
     polled = Polled(started_ns, 60)
