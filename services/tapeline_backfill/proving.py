@@ -55,14 +55,23 @@ async def prove(
     except Misconfigured as error:
         counted, reason, is_final = None, str(error), True
     if counted is None:
-        at_ns = now_ns() + round(settings.proof_interval_s * 1e9)
-        last_ns = event.request.window.ts_event_until + round(settings.proof_limit_days * _DAY_NS)
-        await journal.tell(event.type, reason=reason, next_attempt_at=None if is_final or at_ns > last_ns else at_ns)
+        at_ns = None if is_final else next_proof_ns(event.request, settings, now_ns())
+        await journal.tell(event.type, reason=reason, next_attempt_at=at_ns)
     elif counted == event.read:
         await journal.tell("proven", counted=counted, proven_empty=not counted)
     else:
         journal.correct(counted=counted)
         raise Unequal(f"the vendor counts {counted:,} records in the window, and {event.read:,} were read")
+
+
+def next_proof_ns(request: BackfillRequest, settings: BackfillSettings, now_ns: int) -> int | None:
+    """Return when (ns since the epoch) a window's count is asked for again; None: not any more. Pure.
+
+    Of a window that was long over when it was asked for, the vendor may be away at first all the same.
+    """
+    at_ns = now_ns + round(settings.proof_interval_s * 1e9)
+    since_ns = max(request.window.ts_event_until, request.requested_at)
+    return at_ns if at_ns <= since_ns + round(settings.proof_limit_days * _DAY_NS) else None
 
 
 async def count(journal: Journal, request: BackfillRequest, ways: Sequence[BackEnd], now_ns: int) -> int | None:

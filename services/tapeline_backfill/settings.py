@@ -68,7 +68,7 @@ class BackfillSettings(ServiceSettings):
     """Wait before a vendor that has no count of a window yet is asked again."""
 
     proof_limit_days: float = Field(7.0, ge=0.0, le=3_650.0)
-    """For so long after the end of a window its count is asked for."""
+    """For so long after the end of a window, or after it was asked for where that was later, its count is asked for."""
 
     health_port: int = Field(8111, ge=0, le=65_535)
     """Port of /livez, /readyz and /metrics on 127.0.0.1; 0: any free one."""

@@ -221,6 +221,18 @@ async def test_tells_a_count_that_is_another_than_what_was_read(rig: Rig) -> Non
     assert np.array_equal(rig.backfilled(request), hashes_of([ticks]))
 
 
+async def test_reads_all_once_more_where_a_count_disagrees_whatever_failed_before(rig: Rig) -> None:
+    ticks = market(400)
+    rig.put_live(ticks)
+    away = [Retryable("away")] * 2
+    vendor = Script(ticks, counts=lambda n: n + 3, faults=[*away])
+    rig.ask(request := a_request(window_of(ticks)))
+    async with rig.service(vendor):
+        dead = await rig.until(request, lambda event: event.type == "dead_lettered")
+    assert dead.reason == "the vendor counts 403 records in the window, and 400 were read"
+    assert len(vendor.fetched) == len(away) + 2
+
+
 async def test_proves_that_there_is_nothing(rig: Rig) -> None:
     ticks = market(10)
     end = window_of(ticks).ts_event_until
