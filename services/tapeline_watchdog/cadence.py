@@ -111,6 +111,8 @@ class Cadence:
         self._covered_ns = 0
         self._silence_s = 0.0
         self._low_slots = 0
+        self._empty_slots = 0
+        """Slots without ticks since the last one with any."""
         self._usual_silence: tuple[tuple[int, int], tuple[float, float] | None] = ((0, -1), None)
         self.rate: Rate | None = None
         """What the last whole slots were; None where nothing is expected."""
@@ -203,8 +205,15 @@ class Cadence:
         is_low = self.rate is not None and self.rate.is_low
         self._low_slots = self._low_slots + 1 if is_low else 0
         # A fault must not become what is usual, or it would seem to end; what lasts for hours is no fault any more.
-        if not is_low or self._low_slots > _NEW_NORMAL_SLOTS:
-            self._recent.append((per_s, silence_s))
+        if is_low and self._low_slots <= _NEW_NORMAL_SLOTS:
+            return
+        if not per_s:
+            # Of a silence that may never end nothing is learned before it does.
+            self._empty_slots += 1
+            return
+        self._recent.extend([(0.0, 0.0)] * min(self._empty_slots, _HOUR_SLOTS))
+        self._empty_slots = 0
+        self._recent.append((per_s, silence_s))
 
     def _clear_windows(self) -> None:
         self.rate = None

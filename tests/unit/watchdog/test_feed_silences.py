@@ -71,13 +71,18 @@ def test_a_history_of_three_sessions_teaches_what_is_usual_by_time_of_day() -> N
     assert (row.silence_limit_ns, row.rate is not None and row.rate.usual_per_s) == (180 * S, pytest.approx(40 / 60))
 
 
-def test_what_falls_silent_after_a_start_is_found() -> None:
+@pytest.mark.parametrize(("every_s", "within_s"), [(60, 1_800), (300, 9_000)])
+def test_what_falls_silent_before_anything_is_known_of_its_day_is_found(every_s: int, within_s: int) -> None:
     started_ns = BEGIN_NS + HOUR_S * S
-    polled = Polled(started_ns, 60)
+    polled = Polled(started_ns, every_s)
     polled.beat(HOUR_S)
     polled.feeds.listen_anew(started_ns)
+    assert silences(polled.rows(2 * HOUR_S)) == 0
     polled.every_s = 0
-    assert silences(polled.rows(HOUR_S)) == 1
+    states = [row.state for row in polled.rows(3 * HOUR_S)]
+    found = states.index(FeedState.SILENT)
+    assert found * BEAT_S == pytest.approx(within_s, abs=60)
+    assert set(states[found:]) == {FeedState.SILENT}
 
 
 def test_a_silence_of_history_that_was_strange_is_not_learned() -> None:
