@@ -54,7 +54,7 @@ _GATEWAY: Final = (
     ),
     Fault(
         "gateway: one schema stalls",
-        gateways.lasts("stall", schema="mbo", seconds=8.0),
+        gateways.stalls,
         settings={"databento": {"mbo_silence_s": 1.5}},
     ),
     Fault("gateway: over the connection limit", gateways.lasts("connection-limit")),

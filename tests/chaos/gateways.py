@@ -57,6 +57,14 @@ def stops(name: str, *, first: str = "") -> Befall:
     return befall
 
 
+async def stalls(desk: Desk) -> None:
+    """Let no orders come over connections that live, which are begun anew again and again, until that is missed."""
+    desk.vendor.gateway.faults.start("stall", schema="mbo", seconds=600.0)
+    await desk.until_incident(*ABSENT)
+    desk.vendor.gateway.faults.clear()
+    await passed(desk)
+
+
 async def outage_and_later(desk: Desk) -> None:
     """Let an outage leave a gap; wait until windows that were open when it was mended are closed, and mended too."""
     await lasts("outage")(desk)
