@@ -176,7 +176,7 @@ async def test_speed_is_kept_and_a_quiet_stretch_has_clocks(tape: SavedTape, tmp
     ]
     assert min(late_ms) > -20.0, "no tick comes before its time"
     assert sorted(late_ms)[len(late_ms) // 2] < 100.0
-    assert len(frames) > 10, "ticks are handed on as their time comes"
+    assert len(frames) > 4, "ticks are handed on as their time comes, and not all at once"
 
     *quiet, last = (frame for frame in placed if frame.kind == "clock")
     newest_ns = START_NS + 999 * 1_000_000 - LATENCY_NS
